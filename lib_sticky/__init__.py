@@ -1,3 +1,3 @@
-"""Sticky negatives, untitled pictures, negative LoRA and checkpoint merging; rooms and rules are in docs/ARCHITECTURE.md."""
+"""Sticky negatives, untitled pictures, negative LoRA and checkpoint merging; docs/ARCHITECTURE.md maps the rooms."""
 
 __version__ = "0.1.0"
