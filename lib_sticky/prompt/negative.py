@@ -13,7 +13,7 @@ def acts(config: Config, *, hires: bool = False) -> bool:
 
 
 def tracked_text(config: Config, positive: str, negative: str, *, hires: bool = False) -> str:
-    """The negative prompt of one image in the first or the hires pass; `negative` itself where `config` does not act."""
+    """The negative prompt of one image in the first or hires pass; `negative` itself where `config` does not act."""
     if not acts(config, hires=hires):
         return negative
     terms = on_interval(config.terms.strip(), config.start, config.stop, hires=hires)
