@@ -33,9 +33,9 @@ class Option:
 
     label: str
     help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    step: float | None = None
+    minimum: float = 0.0
+    maximum: float = 1.0
+    step: float = 0.01
     choices: tuple[str, ...] = ()
     lines: int = 1
 
@@ -78,17 +78,11 @@ class Config:
         label="Terms start",
         help="Fraction of the steps before which the terms are left out. Until then the negative equals the positive, "
         "which is the same as CFG 1.",
-        minimum=0.0,
-        maximum=1.0,
-        step=0.01,
     )
     stop: float = option(
         1.0,
         label="Terms stop",
         help="Fraction of the steps after which the terms are left out again.",
-        minimum=0.0,
-        maximum=1.0,
-        step=0.01,
     )
     hires: str = option(
         HIRES_SAME,
@@ -121,7 +115,7 @@ def _check(name: str, about: Option, value: Any) -> None:
     elif isinstance(default, float):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConfigError(name, f"{_shown(value)} is not a number")
-        if not math.isfinite(value) or not cast(float, about.minimum) <= value <= cast(float, about.maximum):
+        if not math.isfinite(value) or not about.minimum <= value <= about.maximum:
             raise ConfigError(name, f"{_shown(value)} is outside {about.minimum} to {about.maximum}")
     elif not isinstance(value, str):
         raise ConfigError(name, f"{_shown(value)} is not text")
@@ -183,10 +177,12 @@ def schema() -> dict[str, Any]:
 
 
 def _property(name: str, about: Option) -> dict[str, Any]:
-    kind = {bool: "boolean", float: "number", str: "string"}[type(DEFAULTS[name])]
-    found: dict[str, Any] = {
-        "type": kind, "title": about.label, "description": about.help, "default": DEFAULTS[name],
-        "minimum": about.minimum, "maximum": about.maximum,
-        "enum": list(about.choices) or None, "maxLength": MAX_TEXT if kind == "string" and not about.choices else None,
-    }  # fmt: skip
-    return {key: value for key, value in found.items() if value is not None}
+    default = DEFAULTS[name]
+    common = {"title": about.label, "description": about.help, "default": default}
+    if isinstance(default, bool):
+        return {"type": "boolean", **common}
+    if isinstance(default, float):
+        return {"type": "number", **common, "minimum": about.minimum, "maximum": about.maximum}
+    if about.choices:
+        return {"type": "string", **common, "enum": list(about.choices)}
+    return {"type": "string", **common, "maxLength": MAX_TEXT}

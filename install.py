@@ -1,0 +1,1 @@
+"""Installs nothing: inside a WebUI the extension uses only what the host already has."""

@@ -1,0 +1,122 @@
+"""The controls of the sticky negative, the same in every host: generated from the config's own fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lib_sticky.config import DEFAULTS, OPTIONS, ConfigError, parse
+from lib_sticky.presets import Presets
+from lib_sticky.prompt.packs import PACKS, merged
+
+ElemId = Callable[[str], str]
+SWITCH = "enabled"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The components of one tab's panel; `fields` are those of the config, by name and in its order."""
+
+    fields: dict[str, Any]
+
+
+def build(elem_id: ElemId, switch: Callable[..., Any], presets: Presets) -> Panel:
+    """Lay the panel out inside the current Blocks.
+
+    `switch(value=, label=, elem_id=)` makes the accordion whose own value is the `enabled` field: the host's
+    InputAccordion, or `checkbox_accordion` where there is none.
+    """
+    about = OPTIONS[SWITCH]
+    with switch(value=DEFAULTS[SWITCH], label=about.label, elem_id=elem_id("enabled")) as enabled:
+        fields: dict[str, Any] = {SWITCH: enabled}
+        fields["terms"] = _control("terms", elem_id)
+        with gr.Row():
+            pack = gr.Dropdown(list(PACKS), value="general", label="Term pack", elem_id=elem_id("pack"))
+            add = gr.Button("Add the pack's terms", elem_id=elem_id("pack_add"))
+            gr.Button("Set CFG 20, 28 steps", elem_id=elem_id("cfg20"))
+        fields["placement"] = _control("placement", elem_id)
+        with gr.Row():
+            fields["start"] = _control("start", elem_id)
+            fields["stop"] = _control("stop", elem_id)
+        fields["hires"] = _control("hires", elem_id)
+        gr.HTML("<div>The negative that will be used appears here.</div>", elem_id=elem_id("preview"),
+                elem_classes=["sticky-preview"])  # fmt: skip
+        preset = _presets_row(elem_id, presets)
+    ordered = {name: fields[name] for name in DEFAULTS}
+    add.click(fn=merged, inputs=[fields["terms"], pack], outputs=[fields["terms"]])
+    _bind_presets(preset, list(ordered.values()), presets)
+    return Panel(ordered)
+
+
+def fields_of(values: Sequence[Any]) -> dict[str, Any]:
+    """The config fields that the values of the panel's components, in their order, stand for."""
+    return dict(zip(DEFAULTS, values, strict=True))
+
+
+def _control(name: str, elem_id: ElemId) -> Any:
+    about, default = OPTIONS[name], DEFAULTS[name]
+    common: dict[str, Any] = {"label": about.label, "info": about.help, "elem_id": elem_id(name)}
+    if isinstance(default, float):
+        return gr.Slider(about.minimum, about.maximum, value=default, step=about.step, **common)
+    if about.choices:
+        return gr.Radio(list(about.choices), value=default, **common)
+    return gr.Textbox(value=default, lines=about.lines, **common)
+
+
+@dataclass(frozen=True)
+class _PresetRow:
+    name: Any
+    apply: Any
+    save: Any
+    delete: Any
+    said: Any
+
+
+def _presets_row(elem_id: ElemId, presets: Presets) -> _PresetRow:
+    with gr.Row():
+        name = gr.Dropdown(
+            _names(presets), value="Sticky", label="Preset", allow_custom_value=True, elem_id=elem_id("preset")
+        )
+        apply = gr.Button("Apply", elem_id=elem_id("preset_apply"))
+        save = gr.Button("Save", elem_id=elem_id("preset_save"))
+        delete = gr.Button("Delete", elem_id=elem_id("preset_delete"))
+    said = gr.HTML("", elem_id=elem_id("preset_said"))
+    return _PresetRow(name, apply, save, delete, said)
+
+
+def _names(presets: Presets) -> list[str]:
+    try:
+        return list(presets.all())
+    except ConfigError:
+        return ["Sticky"]
+
+
+def _bind_presets(row: _PresetRow, fields: list[Any], presets: Presets) -> None:
+    def apply(name: str, *now: Any) -> list[Any]:
+        try:
+            chosen = presets.all()
+            if name not in chosen:
+                raise ConfigError("preset", f"there is no preset named {name!r}")
+        except ConfigError as error:
+            return [*now, str(error)]
+        return [*(getattr(chosen[name], field) for field in DEFAULTS), ""]
+
+    def save(name: str, *now: Any) -> tuple[Any, str]:
+        return change(lambda: presets.save(name, parse(fields_of(now))), f"Saved {name!r}.")
+
+    def delete(name: str) -> tuple[Any, str]:
+        return change(lambda: presets.delete(name), f"Deleted {name!r}.")
+
+    def change(do: Callable[[], None], done: str) -> tuple[Any, str]:
+        try:
+            do()
+        except (ConfigError, OSError) as error:
+            return gr.update(), str(error)
+        return gr.update(choices=_names(presets)), done
+
+    row.apply.click(fn=apply, inputs=[row.name, *fields], outputs=[*fields, row.said])
+    row.save.click(fn=save, inputs=[row.name, *fields], outputs=[row.name, row.said])
+    row.delete.click(fn=delete, inputs=[row.name], outputs=[row.name, row.said])
