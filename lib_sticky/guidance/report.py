@@ -1,0 +1,45 @@
+"""What acted over a whole sampling pass, from the records of its steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .combine import Record
+from .selection import Technique
+
+
+@dataclass(frozen=True)
+class Activity:
+    """One technique over a pass: the steps on which it acted, and each reason why it did not with its step count."""
+
+    technique: Technique
+    steps: tuple[int, ...]
+    reasons: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        parts = [f"acted on {len(self.steps)} steps"] if self.steps else []
+        parts += [f"inert on {count} ({reason})" for reason, count in self.reasons]
+        return f"{self.technique.value}: {', '.join(parts)}"
+
+
+def activity(records: Sequence[Record]) -> tuple[Activity, ...]:
+    """Every technique that was asked for on some step, in the order of `Technique`."""
+    steps: dict[Technique, list[int]] = {}
+    reasons: dict[Technique, Counter[str]] = {}
+    for record in records:
+        for technique in record.acted:
+            steps.setdefault(technique, []).append(record.step)
+        for inert in record.inert:
+            reasons.setdefault(inert.technique, Counter())[inert.reason] += 1
+    return tuple(
+        Activity(technique, tuple(steps.get(technique, ())), tuple(reasons.get(technique, Counter()).most_common()))
+        for technique in Technique
+        if technique in steps or technique in reasons
+    )
+
+
+def evaluations(records: Sequence[Record]) -> int:
+    """Model rows for each image over all steps."""
+    return sum(record.evaluations for record in records)
