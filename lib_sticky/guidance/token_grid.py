@@ -10,7 +10,7 @@ def token_grid(tokens: int, height: int, width: int) -> tuple[int, int]:
     where there is none (token merging, tiling, joint text tokens): the technique cannot act on that layer.
     """
     rows, columns = height, width
-    while rows * columns > tokens:
+    while rows * columns > max(tokens, 1):
         rows, columns = -(-rows // 2), -(-columns // 2)
     if rows * columns != tokens:
         raise ValueError(
