@@ -22,6 +22,7 @@
 
     function show(target, answer) {
         target.replaceChildren();
+        target.classList.add("sticky-preview");
         const line = (kind, words) => {
             const element = document.createElement("div");
             element.className = kind;
@@ -32,6 +33,7 @@
             line("sticky-warning", answer.error);
             return;
         }
+        line("sticky-count", "Negative that will be used:");
         line("sticky-negative", answer.negative || "(empty)");
         if (answer.tokens !== null) {
             line("sticky-count", `${answer.tokens} tokens in ${answer.chunks} ${answer.chunks === 1 ? "chunk" : "chunks"} of 75`);

@@ -69,25 +69,23 @@ class Config:
     placement: str = option(
         SAME_CHUNK,
         label="Placement of the terms",
-        help="Same chunk: the terms follow the copied prompt. Own chunk: BREAK before them, so that the copied prompt "
-        "is encoded exactly as in the positive; costs a second model call on A1111 unless conds are padded.",
+        help="Own chunk puts a BREAK before them, so that the copy is encoded exactly as in the positive.",
         choices=(SAME_CHUNK, OWN_CHUNK),
     )
     start: float = option(
         0.0,
         label="Terms start",
-        help="Fraction of the steps before which the terms are left out. Until then the negative equals the positive, "
-        "which is the same as CFG 1.",
+        help="Fraction of the steps from which the terms are in the negative; before it there is no guidance.",
     )
     stop: float = option(
         1.0,
         label="Terms stop",
-        help="Fraction of the steps after which the terms are left out again.",
+        help="Fraction of the steps up to which they stay in it.",
     )
     hires: str = option(
         HIRES_SAME,
         label="Sticky in the hires pass",
-        help="Same: the hires pass tracks its own prompt. Off: the hires pass uses the negative prompt as typed.",
+        help="Same tracks the hires prompt; off uses the negative prompt as typed.",
         choices=(HIRES_SAME, HIRES_OFF),
     )
 

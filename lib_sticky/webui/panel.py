@@ -13,6 +13,8 @@ from lib_sticky.presets import Presets
 from lib_sticky.prompt.packs import PACKS, merged
 
 ElemId = Callable[[str], str]
+_VERBS = ("Apply", "Save", "Delete")
+_WAITING = "The negative that will be used appears here."
 SWITCH = "enabled"
 
 
@@ -31,19 +33,15 @@ def build(elem_id: ElemId, switch: Callable[..., Any], presets: Presets) -> Pane
     """
     about = OPTIONS[SWITCH]
     with switch(value=DEFAULTS[SWITCH], label=about.label, elem_id=elem_id("enabled")) as enabled:
-        fields: dict[str, Any] = {SWITCH: enabled}
-        fields["terms"] = _control("terms", elem_id)
-        with gr.Row():
-            pack = gr.Dropdown(list(PACKS), value="general", label="Term pack", elem_id=elem_id("pack"))
-            add = gr.Button("Add the pack's terms", elem_id=elem_id("pack_add"))
-            gr.Button("Set CFG 20, 28 steps", elem_id=elem_id("cfg20"))
-        fields["placement"] = _control("placement", elem_id)
-        with gr.Row():
-            fields["start"] = _control("start", elem_id)
-            fields["stop"] = _control("stop", elem_id)
-        fields["hires"] = _control("hires", elem_id)
-        gr.HTML("<div>The negative that will be used appears here.</div>", elem_id=elem_id("preview"),
-                elem_classes=["sticky-preview"])  # fmt: skip
+        fields: dict[str, Any] = {SWITCH: enabled, "terms": _control("terms", elem_id)}
+        with gr.Row(elem_classes=["sticky-row"]):
+            pack = gr.Dropdown(list(PACKS), value="general", label="Term pack", elem_id=elem_id("pack"), scale=2)
+            add = _button("Add the pack's terms", elem_id("pack_add"))
+            _button("Set CFG 20, 28 steps", elem_id("cfg20"))
+        gr.HTML(_WAITING, elem_id=elem_id("preview"), elem_classes=["sticky-preview"])
+        for row in (("placement", "hires"), ("start", "stop")):
+            with gr.Row(elem_classes=["sticky-row"]):
+                fields.update({name: _control(name, elem_id) for name in row})
         preset = _presets_row(elem_id, presets)
     ordered = {name: fields[name] for name in DEFAULTS}
     add.click(fn=merged, inputs=[fields["terms"], pack], outputs=[fields["terms"]])
@@ -66,6 +64,10 @@ def _control(name: str, elem_id: ElemId) -> Any:
     return gr.Textbox(value=default, lines=about.lines, **common)
 
 
+def _button(label: str, elem_id: str) -> Any:
+    return gr.Button(label, elem_id=elem_id, size="sm", scale=1, min_width=90)
+
+
 @dataclass(frozen=True)
 class _PresetRow:
     name: Any
@@ -76,13 +78,11 @@ class _PresetRow:
 
 
 def _presets_row(elem_id: ElemId, presets: Presets) -> _PresetRow:
-    with gr.Row():
+    with gr.Row(elem_classes=["sticky-row"]):
         name = gr.Dropdown(
-            _names(presets), value="Sticky", label="Preset", allow_custom_value=True, elem_id=elem_id("preset")
+            _names(presets), value="Sticky", label="Preset", allow_custom_value=True, elem_id=elem_id("preset"), scale=2
         )
-        apply = gr.Button("Apply", elem_id=elem_id("preset_apply"))
-        save = gr.Button("Save", elem_id=elem_id("preset_save"))
-        delete = gr.Button("Delete", elem_id=elem_id("preset_delete"))
+        apply, save, delete = (_button(f"{verb} preset", elem_id(f"preset_{verb.lower()}")) for verb in _VERBS)
     said = gr.HTML("", elem_id=elem_id("preset_said"))
     return _PresetRow(name, apply, save, delete, said)
 

@@ -38,14 +38,23 @@ class Case:
 
 def base() -> dict[str, Any]:
     return {
-        "seed": 7, "steps": STEPS, "width": SIZE, "height": SIZE, "cfg_scale": 9, "sampler_name": "Euler",
-        "scheduler": "Automatic", "save_images": False, "styles": [],
-    }  # fmt: skip
+        "seed": 7,
+        "steps": STEPS,
+        "width": SIZE,
+        "height": SIZE,
+        "cfg_scale": 9,
+        "sampler_name": "Euler",
+        "scheduler": "Automatic",
+        "save_images": False,
+        "styles": [],
+    }
 
 
 def picture() -> np.ndarray:
     ramp = np.linspace(0, 255, SIZE).astype(np.uint8)
-    return np.stack([np.tile(ramp, (SIZE, 1)), np.tile(ramp[:, None], (1, SIZE)), np.full((SIZE, SIZE), 90, np.uint8)], -1)
+    return np.stack(
+        [np.tile(ramp, (SIZE, 1)), np.tile(ramp[:, None], (1, SIZE)), np.full((SIZE, SIZE), 90, np.uint8)], -1
+    )
 
 
 def mask() -> np.ndarray:
@@ -55,9 +64,14 @@ def mask() -> np.ndarray:
 
 
 HIRES = {
-    "enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.7, "hr_second_pass_steps": STEPS,
-    "hr_additional_modules": ["Use same choices"], "hr_cfg": 9,
-}  # fmt: skip
+    "enable_hr": True,
+    "hr_scale": 1.5,
+    "hr_upscaler": "Latent",
+    "denoising_strength": 0.7,
+    "hr_second_pass_steps": STEPS,
+    "hr_additional_modules": ["Use same choices"],
+    "hr_cfg": 9,
+}
 IMG2IMG = {"init_images": [encoded(picture())], "denoising_strength": 0.8}
 INPAINT = {**IMG2IMG, "mask": encoded(mask()), "inpainting_fill": 1, "mask_blur": 0}
 
@@ -78,18 +92,43 @@ def cases() -> list[Case]:
         Case("typed already", "a cat", plain, plain),
         Case("empty prompt", "", "ugly", "ugly"),
         Case("own chunk", "a cat", "a cat BREAK blurry, (bad:1.2)", sticky={**STICKY, "placement": "own chunk"}),
-        Case("terms from 0.25 to 0.75", "a cat", "a cat, [:[blurry, (bad:1.2)::0.75]:0.25]",
-             sticky={**STICKY, "start": 0.25, "stop": 0.75}),  # fmt: skip
+        Case(
+            "terms from 0.25 to 0.75",
+            "a cat",
+            "a cat, [:[blurry, (bad:1.2)::0.75]:0.25]",
+            sticky={**STICKY, "start": 0.25, "stop": 0.75},
+        ),
         Case("batch of 4 seeds", "a cat", plain, extra={"batch_size": 4}),
         Case("batch count 2", "a cat", plain, extra={"n_iter": 2}),
         Case("hires fix", "a cat", plain, extra=HIRES),
-        Case("hires fix, editing", "a [cat:dog:0.5] [x:y:1.5]", "a [cat:dog:0.5] [x:y:1.5], blurry, (bad:1.2)", extra=HIRES),
-        Case("hires fix, own prompts", "a cat", plain, extra={**HIRES, "hr_prompt": "a dog", "hr_negative_prompt": "ugly"},
-             extra_by_hand={"hr_negative_prompt": "a dog, ugly, blurry, (bad:1.2)"}),  # fmt: skip
-        Case("hires fix, sticky off there", "a cat", plain, "ugly", {**STICKY, "hires": "off"}, extra=HIRES,
-             extra_by_hand={"negative_prompt": "a cat, ugly, blurry, (bad:1.2)", "hr_negative_prompt": "ugly"}),  # fmt: skip
-        Case("hires fix, other sampler", "a [cat:dog:0.5]", "a [cat:dog:0.5], blurry, (bad:1.2)",
-             extra={**HIRES, "hr_sampler_name": "DPM++ SDE"}),  # fmt: skip
+        Case(
+            "hires fix, editing",
+            "a [cat:dog:0.5] [x:y:1.5]",
+            "a [cat:dog:0.5] [x:y:1.5], blurry, (bad:1.2)",
+            extra=HIRES,
+        ),
+        Case(
+            "hires fix, own prompts",
+            "a cat",
+            plain,
+            extra={**HIRES, "hr_prompt": "a dog", "hr_negative_prompt": "ugly"},
+            extra_by_hand={"hr_negative_prompt": "a dog, ugly, blurry, (bad:1.2)"},
+        ),
+        Case(
+            "hires fix, sticky off there",
+            "a cat",
+            plain,
+            "ugly",
+            {**STICKY, "hires": "off"},
+            extra=HIRES,
+            extra_by_hand={"negative_prompt": "a cat, ugly, blurry, (bad:1.2)", "hr_negative_prompt": "ugly"},
+        ),
+        Case(
+            "hires fix, other sampler",
+            "a [cat:dog:0.5]",
+            "a [cat:dog:0.5], blurry, (bad:1.2)",
+            extra={**HIRES, "hr_sampler_name": "DPM++ SDE"},
+        ),
         Case("img2img", "a cat", plain, extra=IMG2IMG),
         Case("inpaint", "a cat", plain, extra=INPAINT),
     ]
@@ -115,7 +154,9 @@ def _styled() -> Case:
     prompt = _applied(style["prompt"], "a cat")
     negative = _applied(style["negative_prompt"], "ugly")
     by_hand = f"{prompt}, {negative}, {TERMS}"
-    return Case("style", "a cat", by_hand, "ugly", extra={"styles": [STYLE]}, extra_by_hand={"styles": [], "prompt": prompt})
+    return Case(
+        "style", "a cat", by_hand, "ugly", extra={"styles": [STYLE]}, extra_by_hand={"styles": [], "prompt": prompt}
+    )
 
 
 def _applied(style: str | None, prompt: str) -> str:

@@ -37,7 +37,9 @@ def test_a_good_job_after_a_refused_one_is_untouched() -> None:
     assert job(payload).raw == before
 
 
-@pytest.mark.parametrize("body", [None, 5, [], "x", {"prompt": 1}, {"sticky": 1}, {"cfg_scale": "7"}, {"sticky": {"x": 1}}])
+@pytest.mark.parametrize(
+    "body", [None, 5, [], "x", {"prompt": 1}, {"sticky": 1}, {"cfg_scale": "7"}, {"sticky": {"x": 1}}]
+)
 def test_the_preview_route_names_what_is_wrong(body: Any) -> None:
     with pytest.raises(Refused) as refused:
         call("/sticky/v1/preview", body if body is not None else "")

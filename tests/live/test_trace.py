@@ -96,7 +96,9 @@ def test_an_interrupted_job_leaves_nothing() -> None:
 def test_an_old_payload_means_what_it_meant() -> None:
     """Slot 0 is the dict; a client that sends the panel's values by position still works."""
     by_name = job(PLAIN, STICKY)
-    by_position = job({**PLAIN, "alwayson_scripts": {"sticky": {"args": [{}, True, STICKY["terms"], "same chunk", 0, 1]}}})
+    by_position = job(
+        {**PLAIN, "alwayson_scripts": {"sticky": {"args": [{}, True, STICKY["terms"], "same chunk", 0, 1]}}}
+    )
     assert by_position.raw == by_name.raw
 
 
