@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -113,7 +112,7 @@ def _check(name: str, about: Option, value: Any) -> None:
     elif isinstance(default, float):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConfigError(name, f"{_shown(value)} is not a number")
-        if not math.isfinite(value) or not about.minimum <= value <= about.maximum:
+        if not about.minimum <= value <= about.maximum:
             raise ConfigError(name, f"{_shown(value)} is outside {about.minimum} to {about.maximum}")
     elif not isinstance(value, str):
         raise ConfigError(name, f"{_shown(value)} is not text")
