@@ -22,15 +22,16 @@ def plan_step(selection: Selection, step: Step) -> Plan:
     acting = tuple(technique for technique in Technique if verdicts.get(technique) == "")
     inert = tuple(Inert(technique, verdicts[technique]) for technique in Technique if verdicts.get(technique))
     reference = None if found.absent else found.reference
-    passes = tuple(_passes(step, reference, acting))
+    compared = found.reference if reference or found.composing else None
+    passes = tuple(_passes(step, compared, acting))
     return Plan(step, passes, reference, found.scale if reference else 1.0, found.gain, acting, inert)
 
 
-def _passes(step: Step, reference: Pass | None, acting: tuple[Technique, ...]) -> Iterator[Pass]:
+def _passes(step: Step, compared: Pass | None, acting: tuple[Technique, ...]) -> Iterator[Pass]:
     yield Pass.COND
-    negative_runs = reference is Pass.UNCOND or Technique.TWO_SCALE in acting
+    negative_runs = compared is Pass.UNCOND or Technique.TWO_SCALE in acting
     if negative_runs:
         yield Pass.UNCOND
-    if reference is Pass.NULL or (step.probe and negative_runs and not step.cond_equals_null):
+    if compared is Pass.NULL or (step.probe and negative_runs and not step.cond_equals_null):
         yield Pass.NULL
     yield from (weak for technique, weak in WEAK_PASSES.items() if technique in acting)

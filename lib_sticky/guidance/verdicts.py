@@ -23,7 +23,8 @@ Verdicts = Iterator[tuple[Technique, str]]
 class Contrast:
     """How CFG would act: away from `reference` by `scale`, and from the undesirable terms by `gain`.
 
-    absent, folded_absent: why there is no contrast, or no SEG in the reference.
+    absent, folded_absent: why there is no contrast, or no SEG in the reference. composing: an AND prompt needs the
+    reference to add its parts up, even at a scale where CFG does not act.
     """
 
     reference: Pass
@@ -31,6 +32,7 @@ class Contrast:
     gain: float
     absent: str
     folded_absent: str
+    composing: bool
 
 
 def contrast(selection: Selection, step: Step) -> Contrast:
@@ -39,7 +41,9 @@ def contrast(selection: Selection, step: Step) -> Contrast:
     scale = selection.cfg_pp.strength if selection.cfg_pp else step.scale
     absent = _outside(selection.cfg, step) or _absent(selection, step, scale, folded=not folded_absent)
     gain = selection.two_scale.terms if selection.two_scale else _gain(selection, step)
-    return Contrast(Pass.NULL if selection.two_scale else Pass.UNCOND, scale, gain, absent, folded_absent)
+    composing = step.and_prompt and not step.uncond_skipped and not _same(selection, step)
+    reference = Pass.NULL if selection.two_scale else Pass.UNCOND
+    return Contrast(reference, scale, gain, absent, folded_absent, composing)
 
 
 def weak_passes(selection: Selection, step: Step) -> Verdicts:
@@ -111,13 +115,16 @@ def _folded_absent(selection: Selection, step: Step) -> str:
 def _absent(selection: Selection, step: Step, scale: float, folded: bool) -> str:
     if step.uncond_skipped:
         return _SKIPPED
-    same = step.cond_equals_null if selection.two_scale else step.cond_equals_uncond
-    if same and not folded:
+    if _same(selection, step) and not folded:
         return "the positive is empty too" if selection.two_scale else _SAME
     thresholding = selection.dynamic_thresholding
     mimics = thresholding is not None and not dynamic_thresholding.is_identity(scale, thresholding)
-    needed = scale != 1 or selection.cfg_pp is not None or step.and_prompt or mimics
+    needed = scale != 1 or selection.cfg_pp is not None or mimics
     return "" if needed else "the CFG scale is 1"
+
+
+def _same(selection: Selection, step: Step) -> bool:
+    return step.cond_equals_null if selection.two_scale else step.cond_equals_uncond
 
 
 def _gain(selection: Selection, step: Step) -> float:

@@ -106,5 +106,5 @@ def test_interval_by_hand():
 
 @pytest.mark.parametrize(("start", "stop"), [(0.6, 0.5), (-0.1, 1.0), (0.0, 1.1), (float("nan"), 1.0)])
 def test_interval_out_of_range(start: float, stop: float):
-    with pytest.raises(ValueError, match="start is|stop is"):
+    with pytest.raises(ValueError, match=r"start is|stop is"):
         Interval(start, stop)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,12 +28,7 @@ from lib_sticky.guidance.two_scale import TwoScale
 
 SIZE, SPREAD, LEAK, SAMPLES, STEPS = 8, 0.35, 0.15, 3000, 40
 WEIGHTS = {(0, 0): 0.30, (0, 1): 0.45, (1, 0): 0.10, (1, 1): 0.15}
-TESTS = {
-    "u": lambda c, b: True,
-    "c": lambda c, b: c == 1,
-    "b": lambda c, b: b == 1,
-    "cb": lambda c, b: c == b == 1,
-}
+ALLOWED = {"u": list(WEIGHTS), "c": [(1, 0), (1, 1)], "b": [(0, 1), (1, 1)], "cb": [(1, 1)]}
 
 
 def centre(c: int, b: int) -> Tensor:
@@ -43,10 +39,9 @@ def centre(c: int, b: int) -> Tensor:
 
 def exact(x: Tensor, sigma: float, name: str) -> Tensor:
     """The mean of the clean sample given noisy x, within the modes that `name` allows."""
-    kept = [(key, weight) for key, weight in WEIGHTS.items() if TESTS[name](*key)]
-    means = torch.stack([centre(*key) for key, _ in kept])
+    means = torch.stack([centre(*key) for key in ALLOWED[name]])
     variance = SPREAD**2 + sigma**2
-    logits = torch.log(torch.tensor([weight for _, weight in kept], dtype=torch.float64))
+    logits = torch.log(torch.tensor([WEIGHTS[key] for key in ALLOWED[name]], dtype=torch.float64))
     logits = logits + (x @ means.T - means.square().sum(1) / 2) / variance
     return (logits.softmax(1) @ means * sigma**2 + x * SPREAD**2) / variance
 
@@ -63,7 +58,7 @@ def noise_levels() -> list[float]:
 def sample(denoise: Callable[[int, Tensor, float], Tensor], ancestral: bool = False) -> dict[str, float]:
     sigmas, fresh = noise_levels(), np.random.default_rng(2)
     x = torch.from_numpy(np.random.default_rng(1).normal(size=(SAMPLES, SIZE))) * sigmas[0]
-    for i, (sigma, after) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for i, (sigma, after) in enumerate(pairwise(sigmas)):
         denoised = denoise(i, x, sigma)
         up = min(after, math.sqrt(after**2 * (sigma**2 - after**2) / sigma**2)) if ancestral else 0.0
         down = math.sqrt(after**2 - up**2)
