@@ -91,6 +91,7 @@ def _quantile(values: Tensor, fraction: float) -> Tensor:
     if fraction == 1:
         return values.amax(dim=-1, keepdim=True)
     ordered = values.sort(dim=-1).values
-    place = fraction * (ordered.shape[-1] - 1)
-    below = int(place)
-    return torch.lerp(ordered[..., below : below + 1], ordered[..., below + 1 : below + 2], place - below)
+    last = ordered.shape[-1] - 1
+    below = int(fraction * last)
+    above = min(below + 1, last)
+    return torch.lerp(ordered[..., below : below + 1], ordered[..., above : above + 1], fraction * last - below)

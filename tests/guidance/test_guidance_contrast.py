@@ -138,6 +138,8 @@ def test_thresholding_phi_zero_is_cfg():
 def test_thresholding_flat_prediction_stays_finite(settings: DynamicThresholding):
     flat = torch.full((2, 4, 6, 6), 0.5)
     close(threshold(flat, flat, 7.0, settings), flat.numpy())
+    single = torch.full((1, 2, 1, 1), 0.5)
+    assert torch.isfinite(threshold(single, single + 1, 7.0, settings)).all()
 
 
 @given(SEEDS, THRESHOLDINGS)

@@ -51,8 +51,8 @@ def test_cfg_and_rescale(seed: int, scale: float, phi: float):
 
 @given(SEEDS, SCALES, st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 2.5, 15.0]), st.booleans())
 def test_apg(seed: int, scale: float, eta: float, limit: float, momentum: bool):
-    # The paper's D_c + (w - 1) update is diffusers' "original formulation" at w - 1; its default, D_u + w update, is not
-    # the paper's for eta other than 1.
+    # The paper's D_c + (w - 1) update is diffusers' "original formulation" at w - 1; its default, D_u + w update,
+    # is another prediction for every eta but 1.
     guider = at_step(
         guiders.AdaptiveProjectedGuidance(
             guidance_scale=scale - 1,
