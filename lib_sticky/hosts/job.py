@@ -87,8 +87,9 @@ def _schedules(job: Job, p: Any) -> Any:
 def _forget(p: Any) -> None:
     if hasattr(p, ATTRIBUTE):
         delattr(p, ATTRIBUTE)
-    if KEY in p.extra_generation_params:
-        p.extra_generation_params = {key: value for key, value in p.extra_generation_params.items() if key != KEY}
+    if {KEY, ERROR_KEY} & set(p.extra_generation_params):
+        kept = {key: value for key, value in p.extra_generation_params.items() if key not in (KEY, ERROR_KEY)}
+        p.extra_generation_params = kept
 
 
 def _refuse(p: Any, error: ConfigError) -> None:
