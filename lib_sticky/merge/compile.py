@@ -15,6 +15,7 @@ from .model_state import model_state
 from .operands import Elementwise, Form, Scratch, WholeTensor
 from .recipe import Lora, Merge, Model, Node, Recipe, primary, walk
 from .sources import Source
+from .sparse import sparse_form
 from .streams import gram_form
 
 # Methods whose sums are known from the headers alone, so that neighbouring keys can be read as one run.
@@ -127,6 +128,8 @@ class Compiler:
             return Form({Elementwise(method.function, tuple(inputs), params): 1.0})
         if method.kind == "gram":
             return gram_form(functools.partial(method.function, **params), inputs, shape, scratch)
+        if method.kind == "deltas":
+            return sparse_form(method.function(**params), inputs, key, shape, scratch)
         function = method.function
         if method.kind == "model":
             function, params = functools.partial(self._model_states[node.digest], key), {}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 
 from .dtypes import TORCH_DTYPE, cast_into, round_to_odd
-from .operands import FileTensor, Form, Operand, Scratch
-
-PIECE = 1 << 16  # Elements; what float64 work touches at once stays in a core's second-level cache.
+from .operands import PIECE, FileTensor, Form, Operand, Scratch
 
 
 def evaluate(form: Form, start: int, out: torch.Tensor, code: str, scratch: Scratch) -> None:

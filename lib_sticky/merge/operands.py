@@ -12,6 +12,8 @@ import torch
 from .checkpoint_io import CheckpointReader
 from .dtypes import ITEM_SIZE, TORCH_DTYPE
 
+PIECE = 1 << 16  # Elements; what wide arithmetic touches at once stays in a core's second-level cache.
+
 
 class Scratch:
     """Buffers of one worker, made once and handed out again: a fresh large temporary costs more than the arithmetic.
@@ -160,5 +162,7 @@ class WholeTensor:
 def read_whole(form: Form, shape: Sequence[int], scratch: Scratch) -> torch.Tensor:
     """Return all of a form as a new float32 tensor of `shape`."""
     tensor = torch.empty(tuple(shape))
-    read_forms((form,), 0, tensor.view(1, -1), scratch)
+    flat = tensor.view(1, -1)
+    for start in range(0, flat.shape[1], PIECE):
+        read_forms((form,), start, flat[:, start : start + PIECE], scratch)
     return tensor

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from .operands import Form, Scratch, read_forms
+from .operands import PIECE, Form, Scratch, read_forms
 
-PIECE_BYTES = 1 << 24  # Of float32 rows held at once by one worker.
+PIECE_BYTES = 1 << 26  # Of float32 rows held at once by one worker.
+
+
+def piece_length(rows: int) -> int:
+    """Return how many elements of `rows` float32 rows a worker holds at once: a multiple of 64, at most PIECE."""
+    return max(64, min(PIECE, PIECE_BYTES // (4 * rows) // 64 * 64))
 
 
 def pieces(numel: int, rows: int) -> Iterator[tuple[int, int]]:
-    """Cut `numel` elements into (start, count) so that `rows` float32 rows of a piece fit the worker's share.
-
-    The length depends on nothing but the number of rows and is a multiple of 64, so that masks can be made again.
-    """
-    length = max(64, min(1 << 18, PIECE_BYTES // (4 * rows) // 64 * 64))
+    """Cut `numel` elements into (start, count) so that `rows` float32 rows of a piece fit the worker's share."""
+    length = piece_length(rows)
     return ((start, min(length, numel - start)) for start in range(0, numel, length))
 
 

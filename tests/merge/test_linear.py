@@ -21,7 +21,7 @@ class Held:
     def __init__(self, values: np.ndarray) -> None:
         self.values = torch.from_numpy(values)
 
-    def read_into(self, start: int, out: torch.Tensor, scratch: Scratch) -> None:
+    def read_into(self, start: int, out: torch.Tensor, _: Scratch) -> None:
         out.copy_(self.values[start : start + out.numel()])
 
 
@@ -79,7 +79,7 @@ def test_fp16_midpoint_that_float32_loses_goes_the_right_way() -> None:
 
 
 CASES = [
-    ("weighted_sum", {"alpha": 0.25}, lambda a, b, c: 0.75 * a + 0.25 * b, 2),
+    ("weighted_sum", {"alpha": 0.25}, lambda a, b, _: 0.75 * a + 0.25 * b, 2),
     ("average", {}, lambda a, b, c: (a + b + c) / 3, 3),
     ("add_difference", {"alpha": 0.7}, lambda a, b, c: a + 0.7 * (b - c), 3),
     ("sum_twice", {"alpha": 0.3, "beta": 0.6}, lambda a, b, c: 0.4 * (0.7 * a + 0.3 * b) + 0.6 * c, 3),
@@ -146,7 +146,10 @@ def test_every_output_format(bench, code) -> None:
         assert ((value.double() - want).abs() <= (rounded_twice - want).abs()).all()
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64, torch.float8_e4m3fn, torch.float8_e5m2])
+WIDE, FP8 = [torch.bfloat16, torch.float32, torch.float64], [torch.float8_e4m3fn, torch.float8_e5m2]
+
+
+@pytest.mark.parametrize("dtype", WIDE + FP8)
 def test_every_input_format(bench, dtype) -> None:
     paths, models = bench.models(2, dtype=dtype)
     got = bench.method("weighted_sum", paths, {"alpha": 0.25}, dtype={"*": "fp32"})

@@ -1,0 +1,159 @@
+"""The TIES family in streaming passes: memory O(piece x N), whatever the size of the tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .masks import FULL, uniform_bits
+from .methods.della import keep_chance
+from .methods.geometric_median import weiszfeld
+from .methods.sparsification import Sparsification
+from .methods.ties import elected_signs
+from .operands import Form, Scratch, read_forms
+from .streams import piece_length, pieces
+
+# Magnitudes are sorted into bins by the upper bits of their float32 pattern (exponent and 8 bits of mantissa).
+LOW_BITS = 15
+BINS = 1 << 16
+
+
+@dataclass(eq=False)
+class SparseDeltas:
+    """Changes after drop, trim and vote, combined; thresholds, ranks and weights are found before the first read."""
+
+    spec: Sparsification
+    inputs: Sequence[Form]
+    key: str
+    numel: int
+    keep: np.ndarray | None = None
+    bounds: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
+
+    def prepare(self, scratch: Scratch) -> None:
+        """Make the first passes that the settings need."""
+        spec = self.spec
+        if spec.spread and self.numel > piece_length(len(self.inputs)):
+            self.keep = self._keep_by_bin(scratch)
+        if spec.low or spec.high:
+            self.bounds = self._bounds(scratch)
+        if spec.combine == "median":
+            gram = torch.zeros(len(self.inputs), len(self.inputs), dtype=torch.float64)
+            for start, length in pieces(self.numel, len(self.inputs)):
+                with scratch.borrow(len(self.inputs) * length) as flat:
+                    rows = self._voted(start, flat.view(-1, length), scratch).to(scratch.device)
+                    gram += (rows @ rows.T).double().cpu()
+            self.weights = weiszfeld(gram, eps=spec.eps, ftol=spec.ftol, maxiter=spec.maxiter)
+
+    def read_into(self, start: int, out: torch.Tensor, scratch: Scratch) -> None:
+        with scratch.borrow(len(self.inputs) * out.numel()) as flat:
+            rows = self._voted(start, flat.view(-1, out.numel()), scratch)
+            if self.weights is not None:
+                torch.mv(rows.T, self.weights.float(), out=out)
+            elif self.spec.combine == "agreeing":
+                torch.sum(rows, 0, out=out).div_(torch.count_nonzero(rows, 0).clamp_(min=1))
+            else:
+                torch.sum(rows, 0, out=out).div_(len(self.inputs))
+            out.mul_(self.spec.scale)
+
+    def _voted(self, start: int, rows: torch.Tensor, scratch: Scratch) -> torch.Tensor:
+        """Fill `rows` with the changes after drop, trim and vote."""
+        self._dropped(start, rows, scratch)
+        with scratch.borrow(rows.numel()) as flat:
+            work = flat.view(rows.shape)
+            if self.bounds is not None:
+                torch.abs(rows, out=work)
+                rows.mul_(work.ge(self.bounds[:, :1])).mul_(work.le(self.bounds[:, 1:]))
+            if self.spec.vote != "none":
+                winner = elected_signs(rows, self.spec.vote)
+                torch.sign(rows, out=work)
+                rows.mul_(work.eq_(winner))
+        return rows
+
+    def _dropped(self, start: int, rows: torch.Tensor, scratch: Scratch) -> None:
+        """Fill `rows` with the changes after the random drop."""
+        read_forms(self.inputs, start, rows, scratch)
+        if not self.spec.probability and not self.spec.spread:
+            return
+        for model, row in enumerate(rows):
+            draw = uniform_bits(self.spec.seed, self.key, model, start, row.numel())
+            values = row.numpy()
+            np.multiply(values, draw < self._chance(model, row), out=values)
+
+    def _chance(self, model: int, row: torch.Tensor) -> np.ndarray | int:
+        """Return the chance of each element to be kept, in 1/65536."""
+        spec = self.spec
+        if not spec.spread:
+            return round((1.0 - spec.probability) * FULL)
+        if self.keep is not None:
+            return np.take(self.keep[model], _bins(row))
+        order = torch.argsort(row.abs(), stable=True)
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(1, row.numel() + 1)
+        return _in_bits(keep_chance(rank.double(), row.numel(), spec.probability, spec.spread))
+
+    def _keep_by_bin(self, scratch: Scratch) -> np.ndarray:
+        """Return each model's chance for each magnitude bin, in 1/65536, from the mean rank of the bin."""
+        counts = self._histogram(scratch, dropped=False)
+        mean_rank = torch.from_numpy(np.cumsum(counts, 1) - (counts - 1) / 2)
+        return _in_bits(keep_chance(mean_rank, self.numel, self.spec.probability, self.spec.spread))
+
+    def _histogram(self, scratch: Scratch, *, dropped: bool) -> np.ndarray:
+        """Count each model's magnitudes by bin."""
+        counts = np.zeros((len(self.inputs), BINS), np.int64)
+        for start, length in pieces(self.numel, len(self.inputs)):
+            with scratch.borrow(len(self.inputs) * length) as flat:
+                rows = flat.view(-1, length)
+                self._dropped(start, rows, scratch) if dropped else read_forms(self.inputs, start, rows, scratch)
+                for model, row in enumerate(rows):
+                    counts[model] += np.bincount(_bins(row), minlength=BINS)
+        return counts
+
+    def _bounds(self, scratch: Scratch) -> torch.Tensor:
+        """Return the least and the largest magnitude that each model keeps (models x 2), exactly.
+
+        The k-th magnitude is in a known bin after one pass; a second pass sorts the lower bits within that bin.
+        """
+        wanted = [max(int(self.spec.low * self.numel), 1), max(self.numel - int(self.spec.high * self.numel), 1)]
+        coarse = np.cumsum(self._histogram(scratch, dropped=True), 1)
+        bins = np.stack([[np.searchsorted(row, rank) for rank in wanted] for row in coarse])
+        fine = np.zeros((len(self.inputs), 2, 1 << LOW_BITS), np.int64)
+        for start, length in pieces(self.numel, len(self.inputs)):
+            with scratch.borrow(len(self.inputs) * length) as flat:
+                rows = flat.view(-1, length)
+                self._dropped(start, rows, scratch)
+                for model, row in enumerate(rows):
+                    pattern = _pattern(row)
+                    for side in (0, 1):
+                        inside = pattern[(pattern >> LOW_BITS) == bins[model, side]]
+                        fine[model, side] += np.bincount(inside & ((1 << LOW_BITS) - 1), minlength=1 << LOW_BITS)
+        found = np.zeros((len(self.inputs), 2), np.int32)
+        for model, side in np.ndindex(len(self.inputs), 2):
+            below = coarse[model, bins[model, side] - 1] if bins[model, side] else 0
+            low = np.searchsorted(np.cumsum(fine[model, side]), wanted[side] - below)
+            found[model, side] = (bins[model, side] << LOW_BITS) | low
+        return torch.from_numpy(found.view(np.float32))
+
+
+def sparse_form(spec: Sparsification, inputs: Sequence[Form], key: str, shape: Sequence[int], scratch: Scratch) -> Form:
+    """Return the one-term sum of a TIES-family merge of `inputs`, with its first passes done."""
+    operand = SparseDeltas(spec, inputs, key, math.prod(shape))
+    operand.prepare(scratch)
+    return Form({operand: 1.0})
+
+
+def _pattern(row: torch.Tensor) -> np.ndarray:
+    """Return the float32 bit patterns of magnitudes, which sort as the magnitudes do."""
+    return row.numpy().view(np.int32) & 0x7FFFFFFF
+
+
+def _bins(row: torch.Tensor) -> np.ndarray:
+    return _pattern(row) >> LOW_BITS
+
+
+def _in_bits(chance: torch.Tensor) -> np.ndarray:
+    return (chance * FULL).round().to(torch.int32).numpy()
