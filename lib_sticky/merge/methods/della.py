@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 
 from .registry import Range, merge_method
-from .sparsification import Density, Probability, Seed, Sparsification, Vote
+from .sparsification import Density, Probability, Rescale, Seed, Sparsification, Vote
 
 Spread = Annotated[float, Range(-1.0, 1.0, 0.01, "how much more likely the largest element is kept than the smallest")]
 
@@ -15,7 +15,7 @@ Spread = Annotated[float, Range(-1.0, 1.0, 0.01, "how much more likely the large
 @merge_method(
     label="DELLA (MAGPRUNE)",
     kind="deltas",
-    formula="TIES(mᵢ∘Δᵢ)/(1 - p), P(mᵢ = 1) = 1 - p + ε·(r/n - (n + 1)/2n)",
+    formula="TIES(mᵢ∘Δᵢ)/(1 - p)^rescale, P(mᵢ = 1) = 1 - p + ε·(r/n - (n + 1)/2n)",
     source="Deep et al., DELLA-Merging, arXiv 2406.11617; ranks are of the whole tensor, as in sd-mecha",
 )
 def della(
@@ -25,9 +25,10 @@ def della(
     density: Density = 1.0,
     vote: Vote = "mass",
     seed: Seed = 0,
+    rescale: Rescale = 1.0,
 ) -> Sparsification:
     """Drop small elements more often than large ones (less often with a negative epsilon), then TIES."""
-    scale = 1 / (1 - probability)
+    scale = (1 - probability) ** -rescale
     return Sparsification("agreeing", probability, epsilon, 1.0 - density, vote=vote, scale=scale, seed=seed)
 
 

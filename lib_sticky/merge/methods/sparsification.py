@@ -10,6 +10,7 @@ from .registry import Choice, Range
 Density = Annotated[float, Range(0.0, 1.0, 0.01, "share of each change that is kept, the largest first")]
 Probability = Annotated[float, Range(0.0, 0.99, 0.01, "chance that an element of a change is dropped")]
 Vote = Annotated[str, Choice(("mass", "count"), "mass: sign of the sum (the paper); count: sign of most models")]
+Rescale = Annotated[float, Range(0.0, 1.0, 0.05, "1 makes up for the dropped share, 0 leaves the change shrunk")]
 Seed = Annotated[int, Range(0, 2**63 - 1, 1, "the same seed drops the same elements")]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from .della import Spread
 from .registry import Range, merge_method
-from .sparsification import Density, Probability, Seed, Sparsification, Vote
+from .sparsification import Density, Probability, Rescale, Seed, Sparsification, Vote
 
 Iterations = Annotated[int, Range(0, 10000, 1, "most Weiszfeld steps; they cost nothing here")]
 _NOTES = "6DammK9, AstolfoMix notes and recipes (x72a, x215a)"
@@ -44,6 +44,10 @@ def dgmla(
     vote: Vote = "count",
     seed: Seed = 241011,
     maxiter: Iterations = 100,
+    rescale: Rescale = 0.0,
 ) -> Sparsification:
     """TGMD that drops the largest elements more often, which pulls models far from the base back to it."""
-    return Sparsification("median", probability, epsilon, 1.0 - density, vote=vote, seed=seed, maxiter=maxiter)
+    scale = (1 - probability) ** -rescale
+    return Sparsification(
+        "median", probability, epsilon, 1.0 - density, vote=vote, scale=scale, seed=seed, maxiter=maxiter
+    )
