@@ -1,4 +1,4 @@
-"""Gate, project and clamp what a step moves away from (steps 2 of `combine`)."""
+"""Gate, project and clamp what a step moves away from (step 2 of `combine`)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def _judged(
     # Also on steps where the gate does not act: the last step's predictions explain these latents, not later ones.
     if selection.odds_gate is None or plan.step.sigma is None:
         return None
-    return odds_gate.observe(odds or odds_gate.begin(selection.odds_gate, cond), x, plan.step.sigma)
+    settings = selection.odds_gate
+    return odds_gate.observe(odds or odds_gate.begin(settings, cond), x, plan.step.sigma, settings.evidence)
 
 
 def _gated(

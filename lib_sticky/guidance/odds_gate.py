@@ -25,17 +25,21 @@ _MOST = math.log(1 - 1e-3)
 class OddsGate:
     """strength: factor on the odds. prior: probability of "bad" before the first step. cap: greatest gain.
 
-    The gain is min(strength * p / (1 - p), cap, the scale's own gain), so that the gate only ever weakens.
+    evidence: weight of each step's evidence; 1 is Bayes' rule for exact predictions. Evidence grows with the number of
+    latent values, and the push itself counts against "bad", so that in large latents 1 can end the push within a few
+    steps. The gain is min(strength * p / (1 - p), cap, the scale's own gain): the gate only ever weakens.
     """
 
     strength: float = 1.0
     prior: float = 0.5
     cap: float = math.inf
+    evidence: float = 1.0
 
     def __post_init__(self) -> None:
         require("gate strength", self.strength, 0.0, above=True)
         require("gate prior", self.prior, 1e-6, 1 - 1e-3)
         require("gate cap", self.cap, 0.0, above=True)
+        require("gate evidence", self.evidence, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,11 @@ def begin(settings: OddsGate, like: Tensor) -> OddsState:
     return OddsState(prior)
 
 
-def observe(state: OddsState, x: Tensor, sigma: float) -> OddsState:
+def observe(state: OddsState, x: Tensor, sigma: float, weight: float = 1.0) -> OddsState:
     """Judge which of the last step's two predictions the new latents came from, and forget that step.
 
     With a = sigma'^2 / sigma^2 the two transitions are Gaussians around a x + (1 - a) D of one variance, so
-    log p falls by <x' - a x - (1 - a) (D_c + D_cb) / 2, D_c - D_cb> / sigma'^2.
+    log p falls by weight <x' - a x - (1 - a) (D_c + D_cb) / 2, D_c - D_cb> / sigma'^2.
     x is in the variance-exploding form. Where the noise has not fallen (the second call of a second-order step) there
     is no transition to judge.
     """
@@ -76,7 +80,7 @@ def observe(state: OddsState, x: Tensor, sigma: float) -> OddsState:
     kept = (sigma / last.sigma) ** 2
     surprise = precise(x) - kept * precise(last.x) - (1 - kept) * precise(last.middle)
     evidence = dot(surprise, last.displacement) / sigma**2
-    return OddsState((state.log_posterior - evidence).clamp(_LEAST, _MOST))
+    return OddsState((state.log_posterior - weight * evidence).clamp(_LEAST, _MOST))
 
 
 def predict(state: OddsState, x: Tensor, cond: Tensor, bad: Tensor, sigma: float) -> OddsState:

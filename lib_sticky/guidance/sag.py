@@ -48,9 +48,9 @@ def attention_mask(attention: Tensor, height: int, width: int, threshold: float)
     attention: [B, heads, queries, keys] after the softmax; the mean over heads is summed over the queries, so that 1
     is the average over all tokens. Taken from the middle block of the pass that is blurred.
     """
-    received = attention.mean(dim=1).sum(dim=1)
+    received = attention.float().mean(dim=1).sum(dim=1)
     grid = token_grid(received.shape[-1], height, width)
-    looked_at = (received > threshold).to(attention.dtype).reshape(-1, 1, *grid)
+    looked_at = (received > threshold).float().reshape(-1, 1, *grid)
     return interpolate(looked_at, size=(height, width), mode="nearest")
 
 

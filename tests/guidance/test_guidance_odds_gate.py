@@ -129,6 +129,12 @@ ROWS = [  # the table of the design note: P(c and not b), overshoot along c and 
     ("gated, tracked, ancestral", tracked(OddsGate(1.0, 0.6)), True, (0.88, -0.03, -0.17, -0.01, 2.6)),
     ("gated, tracked", tracked(OddsGate(1.0, 0.6)), False, (0.70, -0.13, -0.51, -0.04, 3.0)),
     ("gated, tracked, strength 3", tracked(OddsGate(3.0, 0.6)), False, (0.98, -0.13, 0.29, -0.04, 2.8)),
+    (
+        "gated, tracked, evidence 0.2",
+        tracked(OddsGate(1.0, 0.6, evidence=0.2)),
+        False,
+        (0.75, -0.13, -0.20, -0.04, 3.2),
+    ),
     ("gated, tracked, cap 6", tracked(OddsGate(1.0, 0.6, 6.0)), False, (0.70, -0.13, -0.51, -0.04, 3.0)),
     ("gated, tracked, prior 0.1", tracked(OddsGate(1.0, 0.1)), False, (0.43, -0.13, -1.13, -0.04, 5.1)),
     ("gated, tracked, prior 0.01", tracked(OddsGate(1.0, 0.01)), False, (0.41, -0.13, -1.19, -0.04, 5.2)),
@@ -174,6 +180,14 @@ def test_no_evidence_without_a_falling_noise_level_or_a_difference():
     assert torch.equal(observe(same, x + 3, 1.0).log_posterior, same.log_posterior)
 
 
+def test_weak_evidence_moves_less():
+    x = latents(0, 2, 4, 3, 3)
+    first = predict(begin(OddsGate(prior=0.3), x), x, x + 0.1, x - 0.1, 2.0)
+    full, half, none = (observe(first, x + 0.2, 1.5, weight).log_posterior for weight in (1.0, 0.5, 0.0))
+    close(half - first.log_posterior, (0.5 * (full - first.log_posterior)).numpy(), 1e-9)
+    assert torch.equal(none, first.log_posterior)
+
+
 def test_states_are_values():
     x = latents(0, 1, 4, 3, 3)
     first = predict(begin(OddsGate(), x), x, x + 1, x - 1, 2.0)
@@ -188,6 +202,7 @@ def test_states_are_values():
         (lambda: OddsGate(strength=0.0), "gate strength is 0.0; use a number that is greater than 0"),
         (lambda: OddsGate(prior=1.0), "gate prior is 1.0"),
         (lambda: OddsGate(cap=0.0), "gate cap is 0.0"),
+        (lambda: OddsGate(evidence=2.0), "gate evidence is 2.0"),
     ],
 )
 def test_values_out_of_range_are_named(build, words: str):

@@ -1,0 +1,37 @@
+"""Colour: how much of it, and how many kinds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .pictures import Floats
+
+
+def colourfulness(picture: Floats) -> float:
+    """sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2), with rg = R - G and yb = (R + G) / 2 - B.
+
+    Source: Hasler & Suesstrunk 2003, M3, on values of 0 to 1 (their scale times 255).
+    """
+    red, green, blue = np.moveaxis(picture, -1, 0)
+    opponents = np.stack([red - green, (red + green) / 2 - blue]).reshape(2, -1)
+    return float(np.sqrt(opponents.var(axis=1).sum()) + 0.3 * np.sqrt((opponents.mean(axis=1) ** 2).sum()))
+
+
+def colour_count(picture: Floats) -> float:
+    """How many evenly used colours would be as varied: exp of the entropy over a cube of 8 levels a channel."""
+    level = np.minimum((picture * 8).astype(np.int64), 7)
+    counts = np.unique(level @ np.array([64, 8, 1]), return_counts=True)[1]
+    share = counts / counts.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def distinct_colours(picture: Floats) -> float:
+    """Distinct 8-bit colours a pixel, above 0 to 1; low where a picture is flat or posterised."""
+    level = np.round(picture * 255).astype(np.int64).reshape(-1, 3)
+    return len(np.unique(level @ np.array([65536, 256, 1]))) / len(level)
+
+
+def histogram(picture: Floats, bins: int = 32) -> Floats:
+    """Shares of each channel's values in `bins` equal bins, [3, bins]; every channel sums to 1."""
+    level = np.minimum((picture.reshape(-1, 3) * bins).astype(np.int64), bins - 1)
+    return np.stack([np.bincount(level[:, i], minlength=bins) for i in range(3)]) / len(level)
