@@ -40,7 +40,7 @@ class _Frame:
 
     opener: str
     segments: list[list[_Part]] = field(default_factory=lambda: [[]])
-    separators: list[str] = field(default_factory=lambda: [])
+    separators: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)

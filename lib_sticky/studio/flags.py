@@ -1,0 +1,54 @@
+"""Command line flags made from the fields of a job and of the config, and back."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from lib_sticky import config
+from lib_sticky.config import Config, ConfigError, Option
+from lib_sticky.studio import job as jobs
+from lib_sticky.studio.job import Job, JobError
+
+SWITCH = "sticky"
+"""The flag of the config's `enabled` field."""
+
+
+def add_job_flags(parser: argparse.ArgumentParser) -> None:
+    """One flag for each field of Job and of Config."""
+    pictures = parser.add_argument_group("picture")
+    for name, about in jobs.OPTIONS.items():
+        _add(pictures, name, about, jobs.DEFAULTS[name])
+    negative = parser.add_argument_group("sticky negatives")
+    for name, about in config.OPTIONS.items():
+        _add(negative, name, about, config.DEFAULTS[name])
+
+
+def job_of(found: argparse.Namespace) -> Job:
+    """The job that parsed flags describe. ValueError that begins with the flag at fault."""
+    values: Mapping[str, Any] = vars(found)
+    try:
+        chosen = Config(**{name: values[name] for name in config.DEFAULTS})
+        return Job(**{name: values[name] for name in jobs.DEFAULTS}, config=chosen)
+    except JobError as error:
+        raise ValueError(f"{_flag(error.field)}: {error}") from error
+    except ConfigError as error:
+        raise ValueError(f"{_flag(error.field)}: {str(error).split(': ', 2)[-1]}") from error
+
+
+def _flag(name: str) -> str:
+    return "--" + (SWITCH if name == "enabled" else name).replace("_", "-")
+
+
+def _add(group: Any, name: str, about: Option, default: Any) -> None:
+    text = about.help.replace("%", "%%")
+    if isinstance(default, bool):
+        group.add_argument(_flag(name), dest=name, action="store_true", default=default, help=text)
+        return
+    shown = f" (default: {default or 'empty'})" if isinstance(default, str) else f" (default: {default:g})"
+    kind = type(default)
+    group.add_argument(
+        _flag(name), dest=name, type=kind, default=default, choices=about.choices or None,
+        metavar=None if about.choices else {str: "TEXT", int: "N", float: "X"}[kind], help=text + shown,
+    )  # fmt: skip

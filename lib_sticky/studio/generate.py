@@ -1,0 +1,82 @@
+"""`generate`: pictures from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib_sticky.studio.flags import add_job_flags, job_of
+from lib_sticky.studio.job import Job
+
+if TYPE_CHECKING:
+    from lib_sticky.hosts.diffusers import Diffusers
+    from lib_sticky.studio.making import Made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Make pictures; 0 when they are written, 2 when a flag cannot be used, 130 when interrupted."""
+    parser = _parser()
+    found = parser.parse_args(list(argv))
+    try:
+        job = job_of(found)
+    except ValueError as error:
+        parser.error(str(error))
+    out = Path(found.out).expanduser()
+    if out.exists() and not out.is_dir():
+        parser.error(f"--out: {out} is a file; name a folder")
+    from lib_sticky.studio.models import ModelError, chosen, open_model
+
+    try:
+        path = chosen(found.model)
+        host = open_model(path)
+    except ModelError as error:
+        parser.error(f"--model: {error}")
+    try:
+        return _run(host, path.stem, job, out, compare=found.compare)
+    except KeyboardInterrupt:
+        print("\ncancelled; pictures that were finished are kept", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run.py generate", description="Make pictures and write them as PNG files.")
+    add_job_flags(parser)
+    files = parser.add_argument_group("files")
+    files.add_argument("--model", default="", metavar="PATH", help="a model file or folder (default: the shipped one)")
+    files.add_argument("--out", default="out", metavar="DIR", help="where pictures go, numbered on (default: out)")
+    files.add_argument(
+        "--compare", action="store_true", help="make each picture without and with Sticky, and both side by side"
+    )
+    return parser
+
+
+def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool) -> int:
+    from lib_sticky.studio.making import settled, without_and_with
+    from lib_sticky.studio.png import save
+    from lib_sticky.studio.side_by_side import side_by_side
+
+    job = settled(job, host)
+    columns: list[tuple[str, Made]] = []
+    for each in without_and_with(job) if compare else (job,):
+        made = _made(host, each, model)
+        for index, (picture, text) in enumerate(zip(made.pictures, made.infotexts, strict=True)):
+            print(save(picture, out, str(each.seed + index), text))
+        columns.append((f"{'with' if each.config.enabled else 'without'} Sticky, CFG {each.cfg:g}", made))
+    if compare:
+        sheet = side_by_side([(label, made.pictures) for label, made in columns])
+        print(save(sheet, out, f"{job.seed}-compare", columns[-1][1].infotexts[0]))
+    return 0
+
+
+def _made(host: Diffusers, job: Job, model: str) -> Made:
+    from lib_sticky.studio.making import Made, make
+
+    for event in make(host, job, model):
+        if isinstance(event, Made):
+            print(file=sys.stderr)
+            return event
+        print(f"\rstep {event.step}/{event.steps}", end="", file=sys.stderr, flush=True)
+    raise RuntimeError("the job ended without pictures")

@@ -1,0 +1,46 @@
+"""From a job to finished pictures, each with its infotext."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from lib_sticky.hosts.diffusers import Diffusers
+from lib_sticky.studio.job import Job
+from lib_sticky.studio.png import infotext
+from lib_sticky.studio.sampling import Moment, sample, sized
+
+
+@dataclass(frozen=True)
+class Made:
+    """The pictures of a job whose size and seed are settled, and their infotexts."""
+
+    job: Job
+    pictures: tuple[Image.Image, ...]
+    infotexts: tuple[str, ...]
+
+
+def settled(job: Job, host: Diffusers) -> Job:
+    """The job with a size and a seed in place of "the model's own" and "a new one"."""
+    seed = secrets.randbelow(2**32 - job.batch) if job.seed < 0 else job.seed
+    return replace(sized(job, host), seed=seed)
+
+
+def make(host: Diffusers, job: Job, model: str) -> Iterator[Moment | Made]:
+    """Every step of a settled job, then what was made; `model` names the model in the infotext."""
+    moment: Moment | None = None
+    for moment in sample(host, job):
+        yield moment
+    if moment is None:
+        raise RuntimeError(f"{job.sampler} made no step")
+    pictures = tuple(Image.fromarray(array) for array in host.pictures(moment.latents))
+    yield Made(job, pictures, tuple(infotext(job, index, model) for index in range(job.batch)))
+
+
+def without_and_with(job: Job) -> tuple[Job, Job]:
+    """The same job twice: Sticky off, Sticky on."""
+    off, on = (replace(job, config=replace(job.config, enabled=enabled)) for enabled in (False, True))
+    return off, on

@@ -1,0 +1,51 @@
+"""Which models the studio can open, and opening one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lib_sticky.hosts.diffusers import Diffusers
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+class ModelError(ValueError):
+    """A model that cannot be opened, in words."""
+
+
+def shipped() -> list[Path]:
+    """The single files that come with the project, the first of them the one to start with."""
+    return sorted(MODELS.glob("*/*.safetensors"), key=lambda path: (path.parent.name != "sticky-demo", path))
+
+
+def chosen(path: str) -> Path:
+    """The model that a user names: a file, a folder, or nothing for the shipped one."""
+    if path.strip():
+        return Path(path.strip()).expanduser()
+    found = shipped()
+    if not found:
+        raise ModelError(f"no model ships in {MODELS}; name one, or train it: python run.py train-demo")
+    return found[0]
+
+
+def open_model(path: Path) -> Diffusers:
+    """Load a single file or a folder in diffusers' form, without a network: on the GPU in half precision, if any."""
+    if not path.exists():
+        raise ModelError(f"there is no file or folder {path}")
+    if path.is_dir() and not (path / "model_index.json").is_file():
+        raise ModelError(f"the folder {path} has no model_index.json; name a diffusers model folder, or a file")
+    import torch
+    from diffusers.utils.logging import disable_progress_bar
+
+    from lib_sticky.studio.checkpoint import load_sd
+
+    disable_progress_bar()
+    on_gpu = torch.cuda.is_available()
+    try:
+        pipe = load_sd(path, torch.float16 if on_gpu else torch.float32)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{path} cannot be opened: {error}") from error
+    if on_gpu:
+        pipe.to("cuda")
+        pipe.vae.to(dtype=torch.float32)  # SDXL's autoencoder overflows in half precision.
+    return Diffusers(pipe)
