@@ -1,0 +1,95 @@
+"""What users and other programs rely on, listed in public_surface.json; a change here needs a change there.
+
+Write the list anew with `python run.py test tests/test_public_surface.py --write-surface`, and read its diff.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from fastapi import FastAPI
+
+from lib_sticky import infotext
+from lib_sticky.api import routes
+from lib_sticky.config import OPTIONS, schema
+from lib_sticky.hosts.a1111 import A1111
+from lib_sticky.presets import BUILT_IN, Presets
+from lib_sticky.prompt.packs import PACKS
+from lib_sticky.studio.__main__ import COMMANDS
+from lib_sticky.webui import panel
+
+ROOT = Path(__file__).resolve().parent.parent
+LISTED = ROOT / "public_surface.json"
+
+
+def surface(tmp_path: Path) -> dict[str, Any]:
+    return {
+        "scripts": {path.name: titles(path) for path in sorted((ROOT / "scripts").glob("*.py"))},
+        "elem_ids and labels": components(tmp_path),
+        "infotext": {"keys": [infotext.KEY, infotext.ERROR_KEY], "schema": infotext.SCHEMA},
+        "api fields": schema()["properties"],
+        "xyz axes": [f"[Sticky] {about.label}" for about in OPTIONS.values()],
+        "routes": mounted(),
+        "presets": list(BUILT_IN),
+        "packs": list(PACKS),
+        "commands": commands(),
+    }
+
+
+def titles(path: Path) -> list[str]:
+    """What each `title` method returns: it is the API's key for the script."""
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    returns = [node.body[-1] for node in functions if node.name == "title"]
+    return [ast.literal_eval(node.value) for node in returns if isinstance(node, ast.Return) and node.value]
+
+
+def components(tmp_path: Path) -> dict[str, Any]:
+    with gr.Blocks() as blocks:
+        panel.build(lambda item: f"script_txt2img_sticky_{item}", _switch, Presets(tmp_path / "presets.json"))
+    found = [block for block in blocks.blocks.values() if getattr(block, "elem_id", None)]
+    return {block.elem_id: getattr(block, "label", None) or getattr(block, "value", None) for block in found}
+
+
+class _switch(gr.Checkbox):  # noqa: N801 (stands for a function)
+    """As the hosts' InputAccordion: a checkbox that is entered like a layout."""
+
+    def __enter__(self) -> _switch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def mounted() -> list[str]:
+    app = FastAPI()
+    before = len(app.routes)
+    routes.add(app, A1111())
+    return sorted(f"{' '.join(sorted(route.methods))} {route.path}" for route in app.routes[before:])  # type: ignore[attr-defined]
+
+
+def commands() -> dict[str, list[str]]:
+    """Every command of `python run.py` and the flags that its help lists."""
+    return {name: flags(module) for name, (module, _) in COMMANDS.items()}
+
+
+def flags(module: str) -> list[str]:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        importlib.import_module(module).main(["--help"])
+    return sorted(set(re.findall(r"--[a-z][a-z0-9-]*", said.getvalue())))
+
+
+def test_the_public_surface_is_the_listed_one(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    found = json.loads(json.dumps(surface(tmp_path)))
+    if request.config.getoption("--write-surface"):
+        LISTED.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert found == json.loads(LISTED.read_text(encoding="utf-8"))
