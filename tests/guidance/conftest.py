@@ -1,10 +1,16 @@
-"""Settings for the guidance tests: small tensors gain nothing from threads, and a busy machine is no failure."""
+"""Small tensors gain nothing from threads, and on a busy machine lose much."""
 
 from __future__ import annotations
 
-import torch
-from hypothesis import settings
+from collections.abc import Iterator
 
-torch.set_num_threads(1)
-settings.register_profile("unhurried", settings(deadline=None))
-settings.load_profile("unhurried")
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
