@@ -8,21 +8,33 @@ import time
 import numpy as np
 
 from tests.live.cases import Case, cases
-from tests.live.webui import URL, Refused, call, job
+from tests.live.webui import URL, Answer, Refused, call, job
 
 
 def verdict(case: Case) -> str:
-    """ "identical", or how the pictures differ; names a case that could not tell."""
-    ticked = job(case.payload(), case.sticky)
-    by_hand = job(case.payload_by_hand())
-    if [a.tobytes() for a in ticked.pixels] != [b.tobytes() for b in by_hand.pixels]:
-        worst = max(int(np.abs(a.astype(int) - b).max()) for a, b in zip(ticked.pixels, by_hand.pixels, strict=True))
-        return f"DIFFERS by up to {worst}/255"
-    if case.payload()["negative_prompt"] != case.by_hand:
-        plain = job(case.payload())
-        if [a.tobytes() for a in plain.pixels] == [b.tobytes() for b in by_hand.pixels]:
-            return "CANNOT TELL: the negative changes nothing"
+    """ "identical", or how the pictures differ; names a case that could not tell.
+
+    Forge and reForge draw inpainting noise from the global RNG, so that a host may not repeat itself either; then the
+    difference counts as identical only if it is no larger than the one between two runs of the by-hand job.
+    """
+    ticked, by_hand = job(case.payload(), case.sticky), job(case.payload_by_hand())
+    worst = apart(ticked, by_hand)
+    if worst:
+        noise = max(apart(by_hand, job(case.payload_by_hand())) for _ in range(2))
+        return (
+            f"identical within the host's noise ({worst} and {noise} of 255)"
+            if worst <= noise
+            else f"DIFFERS by {worst}"
+        )
+    if case.payload()["negative_prompt"] != case.by_hand and not apart(job(case.payload()), by_hand):
+        return "CANNOT TELL: the negative changes nothing"
     return "identical"
+
+
+def apart(one: Answer, other: Answer) -> int:
+    """The largest difference of any channel of any pixel, 0 to 255."""
+    pairs = zip(one.pixels, other.pixels, strict=True)
+    return max(int(np.abs(a.astype(int) - b).max()) for a, b in pairs)
 
 
 def answering(seconds: float = 60) -> dict[str, str]:
@@ -47,7 +59,7 @@ def main() -> int:
             said = verdict(case)
         except Refused as error:
             said = f"HOST ANSWERED {error}"
-        bad += said != "identical"
+        bad += not said.startswith("identical")
         print(f"| {case.name} | {said} | {time.monotonic() - started:.1f} s |", flush=True)
     print(f"{bad} of {len(cases())} not identical")
     return 1 if bad else 0

@@ -14,7 +14,7 @@ CASES = cases() if URL else []
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_ticked_equals_by_hand(case: Case) -> None:
-    assert verdict(case) == "identical"
+    assert verdict(case).startswith("identical")
 
 
 @pytest.mark.bare
