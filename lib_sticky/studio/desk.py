@@ -1,0 +1,140 @@
+"""What the page works with: one loaded model, and runs of jobs on it as updates of the page."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from PIL import Image
+
+from lib_sticky import __version__
+from lib_sticky.config import ConfigError
+from lib_sticky.hosts.base import Facts
+from lib_sticky.hosts.diffusers import Diffusers
+from lib_sticky.studio.job import Job, JobError
+from lib_sticky.studio.making import Made, make, settled, without_and_with
+from lib_sticky.studio.models import ModelError, chosen, open_model
+from lib_sticky.studio.png import save
+from lib_sticky.studio.side_by_side import side_by_side
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One state of the page's right side; `files` is None while the pictures stay as they are."""
+
+    status: str
+    files: tuple[str, ...] | None = None
+    infotexts: tuple[str, ...] = ()
+
+
+@dataclass
+class _Loaded:
+    path: Path | None = None
+    host: Diffusers | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+class Desk:
+    """Holds the model that was used last, and is the host that the preview asks about texts."""
+
+    name = "studio"
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self._loaded = _Loaded()
+
+    def version(self) -> str:
+        """The studio's version."""
+        return __version__
+
+    def facts(self, cfg_scale: float, p: Any = None) -> Facts:
+        """What decides whether a negative acts: only the guidance scale."""
+        del p
+        return Facts(cfg_scale)
+
+    def count_tokens(self, text: str) -> int | None:
+        """CLIP tokens of `text`, or None while no model is open; waits for one that is being opened."""
+        with self._loaded.lock:
+            return None if self._loaded.host is None else self._loaded.host.count_tokens(text)
+
+    def open_shipped(self) -> None:
+        """Open the model that ships ahead of the first run, which says what is wrong if this cannot be done."""
+        with contextlib.suppress(ModelError):
+            self._open(chosen(""))
+
+    def run(self, job: Job, model: str, *, compare: bool) -> Iterator[Shown]:
+        """Make the job's pictures, or both halves of a comparison, save them, and say how far it is."""
+        try:
+            yield Shown(said("Loading the model …"))
+            path = chosen(model)
+            host = self._open(path)
+            yield from self._pictures(host, path.stem, settled(job, host), compare)
+        except (ModelError, JobError, ConfigError) as error:
+            yield Shown(failed(str(error)))
+        except (OSError, RuntimeError, ValueError) as error:
+            yield Shown(failed(f"{type(error).__name__}: {error}"))
+
+    def _open(self, path: Path) -> Diffusers:
+        with self._loaded.lock:
+            if self._loaded.host is None or self._loaded.path != path:
+                self._loaded.host = None
+                self._loaded.host = open_model(path)
+                self._loaded.path = path
+            return self._loaded.host
+
+    def _pictures(self, host: Diffusers, model: str, job: Job, compare: bool) -> Iterator[Shown]:
+        jobs = without_and_with(job) if compare else (job,)
+        made: list[Made] = []
+        for number, each in enumerate(jobs):
+            for event in make(host, each, model):
+                if isinstance(event, Made):
+                    made.append(event)
+                else:
+                    yield Shown(progress(number * event.steps + event.step, len(jobs) * event.steps))
+        yield self._saved(made, compare)
+
+    def _saved(self, made: Sequence[Made], compare: bool) -> Shown:
+        files: list[str] = []
+        texts: list[str] = []
+        for each in made:
+            for index, (picture, text) in enumerate(zip(each.pictures, each.infotexts, strict=True)):
+                files.append(str(save(picture, self.out, str(each.job.seed + index), text)))
+                texts.append(text)
+        if compare:
+            sheet = compared(made)
+            files.insert(0, str(save(sheet, self.out, f"{made[0].job.seed}-compare", texts[-1])))
+            texts.insert(0, texts[-1])
+        return Shown(said(f"Saved in {self.out}."), tuple(files), tuple(texts))
+
+
+def compared(made: Sequence[Made]) -> Image.Image:
+    """The pictures of each job in a column of its own, labelled."""
+    return side_by_side(
+        [
+            (f"{'with' if each.job.config.enabled else 'without'} Sticky, CFG {each.job.cfg:g}", each.pictures)
+            for each in made
+        ]
+    )
+
+
+def said(words: str) -> str:
+    """A status line."""
+    return f"<div class='studio-status'>{html.escape(words)}</div>"
+
+
+def failed(words: str) -> str:
+    """A status line that says what went wrong."""
+    return f"<div class='studio-status studio-failed' role='alert'>{html.escape(words)}</div>"
+
+
+def progress(step: int, steps: int) -> str:
+    """A bar and how many steps are done."""
+    return (
+        f"<div class='studio-status'><progress value='{step}' max='{steps}' aria-label='Progress'></progress> "
+        f"step {step} of {steps}</div>"
+    )
