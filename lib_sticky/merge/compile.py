@@ -77,7 +77,7 @@ class Compiler:
         self,
         sources: Mapping[str, Source],
         architecture: Architecture,
-        lora_delta: Callable[[str, str], Form],
+        lora_delta: Callable[[str, str, tuple[int, ...], Form], Form],
     ) -> None:
         self.sources = sources
         self.architecture = architecture
@@ -103,14 +103,21 @@ class Compiler:
         for node in walk((root,)):
             if isinstance(node, Model):
                 forms[node.digest] = self._file(node, key, shape)
-            elif isinstance(node, Lora):
-                forms[node.digest] = self._lora_delta(node.digest, key)
-            else:
-                inputs = [forms[child.digest] for child in node.inputs]
+            elif isinstance(node, Merge):
+                inputs = [self._input(child, node, forms, key, shape) for child in node.inputs]
                 known = [form for form in inputs if form is not None]
                 whole = len(known) == len(inputs)
                 forms[node.digest] = self._merge(node, known, key, shape, scratch).pruned() if whole else None
         return forms[root.digest]
+
+    def _input(
+        self, child: Node, parent: Merge, forms: Mapping[str, Form | None], key: str, shape: tuple[int, ...]
+    ) -> Form | None:
+        """Return an input of a merge; a LoRA is the change that it makes to the merge's first input."""
+        if not isinstance(child, Lora):
+            return forms[child.digest]
+        base = forms.get(parent.inputs[0].digest)
+        return None if base is None else self._lora_delta(child.digest, key, shape, base)
 
     def _file(self, node: Model, key: str, shape: tuple[int, ...]) -> Form | None:
         source = self.sources[node.digest]

@@ -14,7 +14,7 @@ from .compile import PLANNED_KINDS, check, method_of
 from .differences import SHOWN, Difference, architecture_conflicts, find_differences, marker_conflicts, notes, problems
 from .errors import PlanRefused
 from .layout import OutputTensor, make_layout
-from .recipe import Merge, Model, Recipe, primary
+from .recipe import Lora, Merge, Model, Recipe, primary
 from .sources import Source, is_regular_or_absent, same_file
 
 # Of the two-core machine in docs/MERGE.md; the estimate is for orientation only.
@@ -48,7 +48,7 @@ class Plan:
 
     @property
     def streamed(self) -> bool:
-        return self.kinds <= PLANNED_KINDS
+        return self.kinds <= PLANNED_KINDS and not any(isinstance(node, Lora) for node in self.recipe.nodes())
 
     @property
     def data_bytes(self) -> int:

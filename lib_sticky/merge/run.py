@@ -10,9 +10,8 @@ from pathlib import Path
 from .compile import Compiler
 from .execute import Options, execute
 from .hash_cache import HashCache, hash_files
-from .operands import Form
 from .plan import Plan, make_plan
-from .recipe import Merge, Recipe
+from .recipe import Lora, Merge, Recipe
 from .report import MergeReport
 from .shards import shard_of
 from .sources import Folders, open_sources, resolve_all
@@ -24,19 +23,23 @@ def planned(recipe: Recipe, target: Path, folders: Folders, *, keep: bool = Fals
 
     Raises RecipeError for missing files and CheckpointError for damaged ones, before any work.
     """
+    # The LoRA room reads its files through this one, so it is not there yet when this module is imported.
+    from lib_sticky.lora.bake import LoraDeltas
+    from lib_sticky.lora.files import LoraFile
+
     leaves = [node for node in recipe.nodes() if not isinstance(node, Merge)]
     paths = resolve_all(leaves, folders)
     sources = open_sources(recipe, paths)
+    loras: dict[str, LoraFile] = {}
     try:
+        loras.update({node.digest: LoraFile(paths[node.digest]) for node in leaves if isinstance(node, Lora)})
         plan = make_plan(recipe, sources, target, keep=keep)
-        yield plan, Compiler(sources, plan.architecture, _no_lora)
+        deltas = LoraDeltas(loras, plan.architecture.name)
+        notes = deltas.check([tensor.key for tensor in plan.tensors])
+        yield dataclasses.replace(plan, notes=(*plan.notes, *notes)), Compiler(sources, plan.architecture, deltas.form)
     finally:
-        for source in sources.values():
-            source.reader.close()
-
-
-def _no_lora(digest: str, key: str) -> Form:
-    return Form()
+        for opened in (*sources.values(), *loras.values()):
+            opened.reader.close()
 
 
 def merge(

@@ -1,0 +1,1 @@
+"""LoRAs: read every kohya and LyCORIS form, bake into a checkpoint, merge, extract."""
