@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,10 @@ def components(tmp_path: Path) -> dict[str, Any]:
     return {block.elem_id: getattr(block, "label", None) or getattr(block, "value", None) for block in found}
 
 
-class _switch(gr.Checkbox):  # noqa: N801 (stands for a function)
+@contextlib.contextmanager
+def _switch(**about: Any) -> Iterator[gr.Checkbox]:
     """As the hosts' InputAccordion: a checkbox that is entered like a layout."""
-
-    def __enter__(self) -> _switch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
+    yield gr.Checkbox(**about)
 
 
 def mounted() -> list[str]:
