@@ -38,7 +38,8 @@ def base(tmp_path: Path) -> tuple[Path, dict[str, torch.Tensor]]:
 
 def bake(folder: Path, name: str, module: dict[str, torch.Tensor], strength: float = 1.0) -> dict[str, torch.Tensor]:
     save_file({f"{name}.{part}": value for part, value in module.items()}, folder / "l.safetensors")
-    recipe = compose("average", [str(folder / "base.safetensors")], {}, loras=[(str(folder / "l.safetensors"), strength)])
+    loras = [(str(folder / "l.safetensors"), strength)]
+    recipe = compose("average", [str(folder / "base.safetensors")], {}, loras=loras)
     merge(recipe, folder / "out.safetensors", Folders(), Options(overwrite=True))
     return load_file(folder / "out.safetensors")
 
