@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,7 @@ def chunked(pieces: Sequence[tuple[Sequence[int], float] | None], comma: int | N
 
 def batches(tokenizer: Any, texts: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
     """Token ids and weights [texts, 77] of the first chunk of every text, then of the second, and so on."""
-    comma = tokenizer.get_vocab().get(",</w>")
+    comma = tokenizer.convert_tokens_to_ids(",</w>")
     every = [chunked(_pieces(tokenizer, text), comma) for text in texts]
     for index in range(max(map(len, every))):
         chunks = [chunks[index] if index < len(chunks) else Chunk() for chunks in every]
@@ -77,6 +77,17 @@ def _pieces(tokenizer: Any, text: str) -> list[tuple[list[int], float] | None]:
 def _framed(tokenizer: Any, chunk: Chunk) -> list[int]:
     padding = [tokenizer.pad_token_id] * (CHUNK - len(chunk.tokens))
     return [tokenizer.bos_token_id, *chunk.tokens, tokenizer.eos_token_id, *padding]
+
+
+def one_by_one(encode: Callable[[Tensor], tuple[Tensor, ...]], ids: Tensor) -> tuple[Tensor, ...]:
+    """What `encode` gives for [1, 77] ids, stacked for every row of `ids`; equal rows are encoded once.
+
+    In a batch a row's last bits depend on its neighbours; alone, equal chunks are equal wherever they stand, so that a
+    step on which the negative equals the prompt is known for what it is.
+    """
+    rows = [tuple(row.tolist()) for row in ids]
+    known = {row: encode(torch.tensor([row])) for row in dict.fromkeys(rows)}
+    return tuple(torch.cat(column) for column in zip(*(known[row] for row in rows), strict=True))
 
 
 def emphasised(hidden: Tensor, weights: Tensor) -> Tensor:

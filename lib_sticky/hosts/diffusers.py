@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lib_sticky.guidance.conditioning import CROSSATTN, stack
-from lib_sticky.hosts.clip_text import batches, emphasised
+from lib_sticky.hosts.clip_text import batches, emphasised, one_by_one
 from lib_sticky.prompt.branches import branches
 from lib_sticky.prompt.schedule import schedule
 
@@ -125,17 +125,17 @@ class Diffusers:
         return Stretches(tuple(end for end, _ in stretches), tuple(conds))
 
     def _encoded(self, texts: list[str], clip_skip: int) -> Tensor:
-        tokenizer, encoder = self.pipe.tokenizer, self.pipe.text_encoder
-        encoded: list[Tensor] = []
-        for ids, weights in batches(tokenizer, texts):
+        encoder = self.pipe.text_encoder
+
+        def encode(ids: Tensor) -> tuple[Tensor]:
             output = encoder(ids.to(encoder.device), output_hidden_states=clip_skip > 1)
-            if clip_skip > 1:
-                # transformers 5 took the inner `text_model` away.
-                hidden = getattr(encoder, "text_model", encoder).final_layer_norm(output.hidden_states[-clip_skip])
-            else:
-                hidden = output.last_hidden_state
-            encoded.append(emphasised(hidden, weights))
-        return torch.cat(encoded, dim=1)
+            if clip_skip <= 1:
+                return (output.last_hidden_state,)
+            # transformers 5 took the inner `text_model` away.
+            return (getattr(encoder, "text_model", encoder).final_layer_norm(output.hidden_states[-clip_skip]),)
+
+        chunks = batches(self.pipe.tokenizer, texts)
+        return torch.cat([emphasised(one_by_one(encode, ids)[0], weights) for ids, weights in chunks], dim=1)
 
     def _encoded_xl(self, texts: list[str], size: tuple[int, int], negative: bool) -> list[Cond]:
         """Both encoders' second last layers side by side, and the second one's pooled vector of the first chunk.
@@ -156,12 +156,14 @@ class Diffusers:
     @staticmethod
     def _second_last(tokenizer: Any, encoder: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
         """The second last layer of all chunks, and the projection of the first, the encoder's last output for it."""
-        outputs: list[Any] = []
-        layers: list[Tensor] = []
-        for ids, weights in batches(tokenizer, texts):
-            outputs.append(encoder(ids.to(encoder.device), output_hidden_states=True))
-            layers.append(emphasised(outputs[-1].hidden_states[-2], weights))
-        return torch.cat(layers, dim=1), outputs[0][0]
+
+        def encode(ids: Tensor) -> tuple[Tensor, Tensor]:
+            output = encoder(ids.to(encoder.device), output_hidden_states=True)
+            return output.hidden_states[-2], output[0]
+
+        chunks = [(one_by_one(encode, ids), weights) for ids, weights in batches(tokenizer, texts)]
+        layers = [emphasised(hidden, weights) for (hidden, _), weights in chunks]
+        return torch.cat(layers, dim=1), chunks[0][0][1]
 
     @torch.inference_mode()
     def denoised(self, x: Tensor, sigma: float, timestep: float, conds: Sequence[Cond]) -> Tensor:

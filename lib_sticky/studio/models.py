@@ -36,6 +36,7 @@ def open_model(path: Path) -> Diffusers:
         raise ModelError(f"the folder {path} has no model_index.json; name a diffusers model folder, or a file")
     import torch
     from diffusers.utils.logging import disable_progress_bar
+    from safetensors import SafetensorError
 
     from lib_sticky.studio.checkpoint import load_sd
 
@@ -43,7 +44,7 @@ def open_model(path: Path) -> Diffusers:
     on_gpu = torch.cuda.is_available()
     try:
         pipe = load_sd(path, torch.float16 if on_gpu else torch.float32)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{path} cannot be opened: {error}") from error
     if on_gpu:
         pipe.to("cuda")

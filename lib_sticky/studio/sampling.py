@@ -75,13 +75,12 @@ def sample(host: Diffusers, job: Job, selection: Selection | None = None) -> Ite
         return torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(host.device)
 
     steps = len(grid.timesteps)
-    with torch.inference_mode():
-        latents = sampler.sample(guide, noise() * grid.start, grid.sigmas, noise)
-        for index in range(steps):
-            x = next(latents)
-            if index == steps - 1:
-                x = x * grid.end
-            yield Moment(index + 1, steps, grid.sigmas[index], x, *guide.last())
+    latents = sampler.sample(guide, noise() * grid.start, grid.sigmas, noise)
+    for index in range(steps):
+        # Around each step, not around the loop: between steps the thread belongs to whoever asks for the next one.
+        with torch.inference_mode():
+            x = next(latents) * (grid.end if index == steps - 1 else 1.0)
+        yield Moment(index + 1, steps, grid.sigmas[index], x, *guide.last())
 
 
 class _Guide:

@@ -1,0 +1,126 @@
+"""The page: it is laid out, its preview answers, and its runs say, save and cancel what they should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio")
+from fastapi.testclient import TestClient
+
+from lib_sticky import config
+from lib_sticky.config import Config
+from lib_sticky.hosts.diffusers import Diffusers
+from lib_sticky.studio import desk as desks
+from lib_sticky.studio import job as jobs
+from lib_sticky.studio import page
+from lib_sticky.studio.desk import Desk
+from lib_sticky.studio.job import Job
+from lib_sticky.studio.paste import job_of, of_picture
+from lib_sticky.studio.png import infotext
+
+JOB = Job("a red star", sampler="Euler", steps=3, width=16, height=16, seed=7, config=Config(enabled=True))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sd1: Diffusers, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(desks, "open_model", lambda _path: sd1)
+    monkeypatch.setattr(desks, "chosen", lambda _path: Path("tiny.safetensors"))
+    return Desk(tmp_path / "out")
+
+
+def values(job: Job) -> list[object]:
+    """What the page's components hold for `job`."""
+    return [getattr(job, name) for name in jobs.DEFAULTS] + [getattr(job.config, name) for name in config.DEFAULTS]
+
+
+def test_the_page_is_served_and_its_preview_answers(desk: Desk) -> None:
+    with TestClient(page.app(desk)) as client:
+        assert "Sticky studio" in client.get("/").text
+        body = {"prompt": "a cat", "negative_prompt": "", "cfg_scale": 20, "sticky": {"terms": "bad"}}
+        found = client.post("/sticky/v1/preview", json=body).json()
+        assert (found["negative"], found["tokens"]) == ("a cat, bad", None)
+        desk.open_shipped()
+        assert client.post("/sticky/v1/preview", json=body).json()["tokens"] == 4
+        assert client.get("/sticky/v1/version").json()["host"] == "studio"
+
+
+def test_the_preview_and_its_buttons_find_their_elements(desk: Desk) -> None:
+    with TestClient(page.app(desk)) as client:
+        elements = {component["props"].get("elem_id") for component in client.get("/config").json()["components"]}
+    assert {"txt2img_prompt", "txt2img_neg_prompt", "txt2img_cfg_scale", "txt2img_steps"} <= elements
+    assert {f"txt2img_sticky_{item}" for item in ("preview", "cfg20", *config.DEFAULTS)} <= elements
+
+
+def test_a_run_counts_its_steps_then_saves(desk: Desk) -> None:
+    states = list(desk.run(JOB, "", compare=False))
+    assert [state.status.count("<progress") for state in states] == [0, 1, 1, 1, 0]
+    assert "value='3' max='3'" in states[3].status
+    (file,) = states[-1].files or ()
+    assert of_picture(Path(file)) == states[-1].infotexts[0] == infotext(JOB, 0, "tiny")
+
+
+def test_a_comparison_shows_the_sheet_first(desk: Desk) -> None:
+    states = list(desk.run(JOB, "", compare=True))
+    assert "value='6' max='6'" in states[-2].status
+    names = [Path(file).name for file in states[-1].files or ()]
+    assert names == ["00003-7-compare.png", "00001-7.png", "00002-7.png"]
+    assert [job_of(text).config.enabled for text in states[-1].infotexts] == [True, False, True]
+
+
+def test_a_cancelled_run_saves_nothing(desk: Desk) -> None:
+    running = desk.run(JOB, "", compare=False)
+    for _ in range(3):
+        next(running)
+    running.close()
+    assert not desk.out.exists()
+    assert list(desk.run(JOB, "", compare=False))[-1].files
+
+
+def test_a_failure_is_said_and_the_next_run_works(desk: Desk, sd1: Diffusers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise RuntimeError("out of <memory>")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sd1.pipe.unet, "forward", fail)
+        said = list(desk.run(JOB, "", compare=False))[-1].status
+    assert "out of &lt;memory&gt;" in said
+    assert "role='alert'" in said
+    assert list(desk.run(JOB, "", compare=False))[-1].files
+
+
+def test_a_model_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    states = list(Desk(tmp_path).run(JOB, str(tmp_path / "none.safetensors"), compare=False))
+    assert "there is no file or folder" in states[-1].status
+
+
+def test_values_of_the_page_become_a_job() -> None:
+    assert page._job(values(JOB)) == JOB
+    floats = [
+        float(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values(JOB)
+    ]
+    assert page._job(floats) == JOB
+
+
+def test_an_empty_number_is_named() -> None:
+    broken = values(JOB)
+    broken[list(jobs.DEFAULTS).index("seed")] = None
+    with pytest.raises(jobs.JobError, match="Seed is empty"):
+        page._job(broken)
+
+
+def test_an_infotext_fills_the_page() -> None:
+    status, *filled = page._used(infotext(JOB, 0, "m"))
+    assert filled == values(JOB)
+    assert "role='alert'" not in status
+    assert "role='alert'" in page._used("a\nSteps: many, Seed: 1, CFG scale: 7")[0]
+
+
+def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    taken = page._listening("127.0.0.1", 0)
+    taken.listen()
+    with pytest.raises(SystemExit):
+        page.main(["--port", str(taken.getsockname()[1]), "--no-browser"])
+    taken.close()
+    assert "--port" in capsys.readouterr().err
