@@ -1,0 +1,245 @@
+"""What a host knows of model files: where they are, how they are loaded, and which hashes it remembers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from lib_sticky.hosts.base import Host
+from lib_sticky.merge import Folders
+from lib_sticky.merge.hash_cache import HashCache, default_cache
+
+UNSAVED = "sticky-unsaved"
+"""The folder inside the checkpoint folder that holds a merge which is loaded but not saved."""
+
+
+class LoadFailed(RuntimeError):
+    """The host did not load a checkpoint; says so in words."""
+
+
+class Checkpoints(Protocol):
+    """The model files of one host. Every method may be called from any thread."""
+
+    def folder(self) -> Path:
+        """Where new checkpoints go."""
+        ...
+
+    def folders(self) -> Folders:
+        """Everything that a recipe may name: checkpoints, VAEs and LoRAs."""
+        ...
+
+    def models(self) -> list[str]:
+        """Checkpoints as names inside their folders."""
+        ...
+
+    def vaes(self) -> list[str]: ...
+
+    def loras(self) -> list[str]: ...
+
+    def hashes(self) -> HashCache:
+        """The sha256 of files that the host remembers, and will not compute again when told."""
+        ...
+
+    def refresh(self) -> None:
+        """Make the host see files that came or went."""
+        ...
+
+    def cannot_load(self) -> str:
+        """Why `load` does not work here, in words; empty where it does."""
+        ...
+
+    def load(self, path: Path) -> None:
+        """Make a file inside `folder()` the host's current checkpoint; raises LoadFailed."""
+        ...
+
+
+class FolderCheckpoints:
+    """Plain folders with no host around them, as the studio has."""
+
+    def __init__(self, checkpoints: Path, loras: Path | None = None, vaes: Path | None = None) -> None:
+        self._checkpoints = checkpoints
+        self._loras, self._vaes = ([loras] if loras else []), ([vaes] if vaes else [])
+
+    def folder(self) -> Path:
+        return self._checkpoints
+
+    def folders(self) -> Folders:
+        return Folders([self._checkpoints, *self._vaes, *self._loras])
+
+    def models(self) -> list[str]:
+        return [name for name in _listed([self._checkpoints]) if not _is_vae(name)]
+
+    def vaes(self) -> list[str]:
+        return _with_vaes_beside([self._checkpoints], self._vaes)
+
+    def loras(self) -> list[str]:
+        return _listed(self._loras)
+
+    def hashes(self) -> HashCache:
+        return default_cache()
+
+    def refresh(self) -> None:
+        """Nothing remembers a list here."""
+
+    def cannot_load(self) -> str:
+        return "There is no WebUI here that could load a checkpoint: merge to a file and choose it where you generate."
+
+    def load(self, path: Path) -> None:
+        raise LoadFailed(f"{path.name}: {self.cannot_load()}")
+
+
+class WebUICheckpoints:
+    """A1111, reForge and Forge Classic."""
+
+    def folder(self) -> Path:
+        return self._checkpoint_folders()[0]
+
+    def folders(self) -> Folders:
+        return Folders([*self._checkpoint_folders(), *self._vae_folders(), *self._lora_folders()])
+
+    def models(self) -> list[str]:
+        return [name for name in _listed(self._checkpoint_folders()) if not _is_vae(name)]
+
+    def vaes(self) -> list[str]:
+        return _with_vaes_beside(self._checkpoint_folders(), self._vae_folders())
+
+    def loras(self) -> list[str]:
+        return _listed(self._lora_folders())
+
+    def hashes(self) -> HashCache:
+        return WebUIHashes(self._checkpoint_folders())
+
+    def refresh(self) -> None:
+        from modules import sd_models
+
+        sd_models.list_models()
+
+    def cannot_load(self) -> str:
+        return ""
+
+    def load(self, path: Path) -> None:
+        """Set the host's own option, whose callback loads under the host's queue lock.
+
+        A state dict handed to `load_model` would need a real file all the same, and infotexts would show the hash of
+        another one (modules/sd_models.py, `load_model_weights`).
+        """
+        from modules import shared
+
+        title = self._title(path)
+        if shared.opts.data.get("sd_model_checkpoint") != title and not shared.opts.set("sd_model_checkpoint", title):
+            raise LoadFailed(f"{path.name} was written but could not be loaded; the WebUI's log says why")
+
+    def _title(self, path: Path) -> str:
+        from modules import sd_models
+
+        self.refresh()
+        for info in sd_models.checkpoints_list.values():
+            if os.path.abspath(info.filename) == os.path.abspath(path):
+                return info.title
+        raise LoadFailed(f"{path.name} was written but the WebUI does not list it; press its refresh button")
+
+    def _checkpoint_folders(self) -> list[Path]:
+        from modules import sd_models, shared
+
+        return _existing(shared.cmd_opts.ckpt_dir, sd_models.model_path)
+
+    def _vae_folders(self) -> list[Path]:
+        from modules import sd_vae, shared
+
+        return _existing(shared.cmd_opts.vae_dir, sd_vae.vae_path)
+
+    def _lora_folders(self) -> list[Path]:
+        from modules import shared
+
+        return _existing(getattr(shared.cmd_opts, "lora_dir", None))
+
+
+class ForgeCheckpoints(WebUICheckpoints):
+    """Forge, whose `sd_model_checkpoint` option has no callback and whose model loads when it is next used."""
+
+    def refresh(self) -> None:
+        from modules_forge import main_entry
+
+        main_entry.refresh_models()
+
+    def load(self, path: Path) -> None:
+        from modules import call_queue, sd_models
+        from modules_forge import main_entry
+
+        title = self._title(path)
+        with call_queue.queue_lock:
+            main_entry.checkpoint_change(title, save=False)
+            try:
+                sd_models.forge_model_reload()
+            except Exception as error:  # Anything: the loaders of many architectures are behind this call.
+                raise LoadFailed(f"{path.name} was written but could not be loaded: {error}") from error
+
+
+class WebUIHashes:
+    """The WebUI's own cache.json, under the titles that it uses for checkpoints."""
+
+    def __init__(self, folders: list[Path]) -> None:
+        self._folders = folders
+
+    def get(self, path: Path) -> str | None:
+        from modules import hashes
+
+        return hashes.sha256_from_cache(str(path), self._key(path))
+
+    def put(self, path: Path, sha256: str) -> None:
+        from modules import hashes
+
+        hashes.cache("hashes")[self._key(path)] = {"mtime": os.path.getmtime(path), "sha256": sha256}
+        hashes.dump_cache()
+
+    def _key(self, path: Path) -> str:
+        for folder in self._folders:
+            if path.is_relative_to(folder):
+                return f"checkpoint/{path.relative_to(folder)}"
+        return f"sticky/{path}"
+
+
+def webui(host: Host) -> Checkpoints:
+    """The model files of the WebUI that `host` stands for."""
+    return ForgeCheckpoints() if host.name == "Forge" else WebUICheckpoints()
+
+
+def accounts() -> Mapping[str, str]:
+    """The names and passwords of `--api-auth`, as the WebUI reads them; empty without the flag."""
+    from modules import shared
+
+    told = shared.cmd_opts.api_auth
+    return dict(account.split(":") for account in told.split(",")) if told else {}
+
+
+def serves_api() -> bool:
+    """Whether the user asked this WebUI for an API."""
+    from modules import shared
+
+    return bool(shared.cmd_opts.api or shared.cmd_opts.nowebui)
+
+
+def _existing(*folders: Any) -> list[Path]:
+    return list(dict.fromkeys(Path(folder).resolve() for folder in folders if folder and os.path.isdir(folder)))
+
+
+def _is_vae(name: str) -> bool:
+    return name.endswith(".vae.safetensors")
+
+
+def _listed(folders: list[Path]) -> list[str]:
+    return sorted({name for folder in folders for name in _inside(folder)}, key=str.casefold)
+
+
+def _inside(folder: Path) -> Iterator[str]:
+    for parent, inner, files in os.walk(folder):
+        inner[:] = [name for name in inner if name != UNSAVED]
+        place = Path(parent).relative_to(folder)
+        yield from ((place / name).as_posix() for name in files if name.endswith(".safetensors"))
+
+
+def _with_vaes_beside(checkpoints: list[Path], vaes: list[Path]) -> list[str]:
+    """VAEs of their own folder, and those that lie beside the checkpoint they belong to."""
+    return [*(name for name in _listed(checkpoints) if _is_vae(name)), *_listed(vaes)]

@@ -1,0 +1,30 @@
+"""The extension's entry for the merge tab and its routes; everything it does is in lib_sticky."""
+
+from __future__ import annotations
+
+import torch
+from modules import script_callbacks
+
+from lib_sticky.api import merge_routes, merge_unsaved
+from lib_sticky.api.merge_jobs import Jobs
+from lib_sticky.hosts import checkpoints, detect
+from lib_sticky.webui import merge_tab
+
+FILES = checkpoints.webui(detect.webui())
+JOBS = Jobs(FILES)
+
+
+def tabs() -> list:
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    return [(merge_tab.build(FILES, JOBS, devices), merge_tab.TITLE, merge_tab.TAB_ID)]
+
+
+def started(_demo, app) -> None:
+    merge_unsaved.clear(FILES)
+    if checkpoints.serves_api():
+        merge_routes.add(app, FILES, JOBS, checkpoints.accounts())
+
+
+script_callbacks.on_ui_tabs(tabs)
+script_callbacks.on_app_started(started)
+script_callbacks.on_script_unloaded(JOBS.close)
