@@ -1,0 +1,130 @@
+"""The figures of a comparison as tables: for the report, and as CSV for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .compare import ABOUT, COMPARISONS, Arm, Delta, Setting, Taken, cell, middle, share
+from .report_html import Row
+from .significance import LEAST_PICTURES
+
+HEADLINE = (
+    "clipped high", "clipped low", "saturation", "colourfulness", "contrast", "local contrast", "high frequency share",
+    "sharpness", "noise", "latent peak, last step", "guidance gap, mean", "guidance push, mean",
+)  # fmt: skip
+"""The metrics shown first, chosen before anything was measured."""
+
+COLUMNS = ("metric", "A0 itself", *(f"{arm.value} − {reference.value}" for arm, reference in COMPARISONS))
+
+
+def rows(taken: Sequence[Taken], found: Sequence[Delta], setting: Setting) -> tuple[list[Row], list[Row]]:
+    """The rows of the first table and of the one with all other metrics; both begin with the blank rate and its kin."""
+    plain = cell(taken, setting, Arm.EMPTY)
+    by_place = {(each.name, each.arm, each.reference): each for each in found if each.setting == setting}
+    shares = [_share(plain, name, by_place) for name in plain[0].said]
+    names = list(plain[0].measured)
+    first = [_metric(plain, name, by_place) for name in HEADLINE]
+    return shares + first, shares + [_metric(plain, name, by_place) for name in names if name not in HEADLINE]
+
+
+def shares_of(taken: Sequence[Taken], setting: Setting) -> list[str]:
+    """A sentence for each yes-or-no figure: what share of each arm it is true of, with its interval."""
+    cells = {arm: cell(taken, setting, arm) for arm in Arm}
+    sentences: list[str] = []
+    for name in cells[Arm.EMPTY][0].said:
+        found = {arm: share(pictures, name) for arm, pictures in cells.items()}
+        parts = [
+            f"{arm.value} {100 * each.value:.0f}% [{100 * each.low:.0f}, {100 * each.high:.0f}]"
+            for arm, each in found.items()
+        ]
+        sentences.append(f"{name[0].upper()}{name[1:]}: {', '.join(parts)}.")
+    return sentences
+
+
+def deltas_csv(found: Iterable[Delta]) -> str:
+    """One line a comparison."""
+    return _csv(
+        [
+            {
+                **_place(each.setting), "metric": each.name, "arm": each.arm.value, "reference": each.reference.value,
+                "pairs": each.pairs, "difference": each.difference.value, "low": each.difference.low,
+                "high": each.difference.high, "p": each.p, "p corrected": each.corrected, "verdict": each.verdict,
+            }
+            for each in found
+        ]
+    )  # fmt: skip
+
+
+def pictures_csv(taken: Iterable[Taken]) -> str:
+    """One line a picture; yes and no as 1 and 0."""
+    return _csv(
+        [
+            {
+                **_place(each.setting), "arm": each.arm.value, "about": ABOUT[each.arm], "seed": each.seed,
+                "file": each.file, **{name: int(said) for name, said in each.said.items()}, **each.measured,
+            }
+            for each in taken
+        ]
+    )  # fmt: skip
+
+
+def steps_csv(steps: Iterable[tuple[Setting, Arm, int, Sequence[Mapping[str, Any]]]]) -> str:
+    """One line a picture and step; values by channel are joined by spaces."""
+    return _csv(
+        [
+            {
+                **_place(setting), "arm": arm.value, "seed": seed, "step": number,
+                **{name: _joined(value) for name, value in one.items()},
+            }
+            for setting, arm, seed, log in steps
+            for number, one in enumerate(log, 1)
+        ]
+    )  # fmt: skip
+
+
+def _place(setting: Setting) -> dict[str, Any]:
+    return {"cfg": setting.cfg, "steps": setting.steps, "width": setting.width, "height": setting.height}
+
+
+def _joined(value: Any) -> Any:
+    return " ".join(f"{each:.6g}" for each in value) if isinstance(value, (list, tuple)) else value
+
+
+def _csv(lines: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]) if lines else [])
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+_ByPlace = Mapping[tuple[str, Arm, Arm], Delta]
+
+
+def _share(plain: Sequence[Taken], name: str, found: _ByPlace) -> Row:
+    own = share(plain, name)
+    first = (f"{100 * own.value:.0f}%", f"{100 * own.low:.0f} to {100 * own.high:.0f}", "")
+    values = [_difference(found[(name, *pair)], 100, "+.1f") for pair in COMPARISONS]
+    return Row(f"{name}, % of pictures", [first, *values], is_share=True)
+
+
+def _metric(plain: Sequence[Taken], name: str, found: _ByPlace) -> Row:
+    first = (f"{middle(plain, name):.3g}", "median", "")
+    return Row(name, [first, *(_difference(found[(name, *pair)], 1, "+.2g") for pair in COMPARISONS)])
+
+
+def _difference(delta: Delta, unit: float, form: str) -> tuple[str, str, str]:
+    value, low, high = (f"{unit * number + 0.0:{form}}".replace("-", "−") for number in _ends(delta))
+    said = delta.verdict if delta.pairs >= LEAST_PICTURES else ""
+    return f"{value} [{low}, {high}]", f"p {_p(delta.p)}, corrected {_p(delta.corrected)}", said
+
+
+def _ends(delta: Delta) -> tuple[float, float, float]:
+    return delta.difference.value, delta.difference.low, delta.difference.high
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"

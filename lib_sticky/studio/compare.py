@@ -1,0 +1,141 @@
+"""`compare`: the same seeds with an empty, a classic, a sticky and a placebo negative, and a report on them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib_sticky import config
+from lib_sticky.config import Config, ConfigError
+from lib_sticky.studio import job as jobs
+from lib_sticky.studio.job import NATIVE, Job, JobError
+
+if TYPE_CHECKING:
+    from lib_sticky.studio.comparing import Comparing, Progress
+
+_JOB = ("prompt", "sampler", "clip_skip")
+_TERMS = ("terms", "placement", "start", "stop")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compare; 0 when the report is written, 2 when a flag cannot be used, 130 when interrupted."""
+    parser = _parser()
+    found = parser.parse_args(list(argv))
+    try:
+        base = _base(found)
+    except (JobError, ConfigError) as error:
+        parser.error(_said(error))
+    out = Path(found.out).expanduser()
+    if out.exists() and not out.is_dir():
+        parser.error(f"--out: {out} is a file; name a folder")
+    from lib_sticky.studio.models import ModelError, chosen, open_model
+
+    try:
+        path = chosen(found.model)
+        host = open_model(path)
+    except ModelError as error:
+        parser.error(f"--model: {error}")
+    from lib_sticky.studio.arms import folder_name, planned
+    from lib_sticky.studio.comparing import Comparing
+    from lib_sticky.studio.judging import judge_for
+
+    try:
+        comparison = planned(host, base, found.seeds, found.cfg, found.steps, found.size)
+    except (JobError, ConfigError) as error:
+        parser.error(_said(error))
+    folder = out / folder_name(comparison, path)
+    judge = judge_for(path, base.prompt, comparison.settings)
+    comparing = Comparing(host, comparison, path.stem, folder, judge, found.filmstrip == "vae")
+    return _run(comparing, f"python run.py compare {shlex.join(argv)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run.py compare",
+        description="Make the same seeds with an empty negative (A0), undesirable terms (A1), a sticky negative (A2), "
+        "a placebo (A3) and a CFG scale matched to A2 (A4), and write a report. The same command goes on where it "
+        "stopped.",
+    )
+    for name in _JOB:
+        _flag(parser, name, jobs.OPTIONS[name], jobs.DEFAULTS[name])
+    for name in _TERMS:
+        _flag(parser, name, config.OPTIONS[name], config.DEFAULTS[name])
+    parser.add_argument("--seeds", type=int, default=8, metavar="N", help="how many seeds (default: 8)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="the first of them (default: 1)")
+    parser.add_argument("--cfg", type=float, nargs="+", default=[7.0, 20.0], metavar="X", help="scales (default: 7 20)")
+    parser.add_argument("--steps", type=int, nargs="+", default=[20], metavar="N", help="steps (default: 20)")
+    parser.add_argument(
+        "--size", type=_size, nargs="+", default=[(NATIVE, NATIVE)], metavar="WxH",
+        help="sizes, such as 512x768 (default: the model's own)",
+    )  # fmt: skip
+    parser.add_argument("--batch", type=int, default=4, metavar="N", help="pictures made at once (default: 4)")
+    parser.add_argument(
+        "--filmstrip", choices=("fast", "vae"), default="fast",
+        help="how predictions become pictures: fast, by a linear map, or by the VAE (default: fast)",
+    )  # fmt: skip
+    parser.add_argument("--model", default="", metavar="PATH", help="a model file or folder (default: the shipped one)")
+    parser.add_argument("--out", default="out", metavar="DIR", help="gets a folder for this comparison (default: out)")
+    return parser
+
+
+def _flag(parser: argparse.ArgumentParser, name: str, about: config.Option, default: str | float) -> None:
+    kind = type(default)
+    shown = f"{default:g}" if isinstance(default, (int, float)) else default or "empty"
+    parser.add_argument(
+        "--" + name.replace("_", "-"), type=kind, default=default, choices=about.choices or None,
+        metavar=None if about.choices else {str: "TEXT", int: "N", float: "X"}[kind],
+        help=f"{about.help} (default: {shown})".replace("%", "%%"),
+    )  # fmt: skip
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it as 512x768")
+    return int(width), int(height)
+
+
+def _base(found: argparse.Namespace) -> Job:
+    terms = Config(**{name: getattr(found, name) for name in _TERMS})
+    if found.seed < 0:
+        raise JobError("seed", "a comparison needs seeds that can be made again; use 0 or more")
+    return Job(**{name: getattr(found, name) for name in _JOB}, seed=found.seed, batch=found.batch, config=terms)
+
+
+def _said(error: JobError | ConfigError) -> str:
+    """The error, its flag named first."""
+    words = str(error).removeprefix(f"Sticky: {error.field}: ")
+    return f"--{error.field.replace('_', '-')}: {words}"
+
+
+def _run(comparing: Comparing, command: str) -> int:
+    from lib_sticky.studio.comparison_report import Reporting
+
+    try:
+        _show(comparing.run())
+        report = Reporting(comparing.comparison, comparing.model, comparing.folder, command).write()
+    except KeyboardInterrupt:
+        print("\ncancelled; finished pictures are kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    print(report)
+    return 0
+
+
+def _show(events: Iterable[Progress]) -> None:
+    """One line on standard error that says how far it is."""
+    started, first = time.monotonic(), -1
+    for event in events:
+        first = event.done if first < 0 else first
+        made = event.done - first
+        left = ""
+        if made:
+            seconds = (time.monotonic() - started) / made * (event.pictures - event.done)
+            left = f", about {seconds / 60:.0f} min left" if seconds > 90 else f", about {seconds:.0f} s left"
+        step = f"{event.making}, step {event.step} of {event.steps}" if event.steps else event.making
+        print(f"\r\x1b[Kpicture {event.done} of {event.pictures}: {step}{left}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
