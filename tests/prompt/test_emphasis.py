@@ -73,6 +73,6 @@ def test_depth_beyond_the_exact_one_stays_close(depth: int) -> None:
 
 @pytest.mark.parametrize("unit", ["(", "(a", "[a", "a)", "(a:1.1)", "\\", ":", ":1", " ", "BREAK ", "(a [b) ", ": "])
 def test_hostile_text_is_read_in_linear_time(unit: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     emphasis(unit * (20_000 // len(unit)))
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0

@@ -92,9 +92,9 @@ def test_text_without_marks_stays(text: str) -> None:
     "unit", ["(", "[", ")", "[a:", "[a|", "[a:b:3]", "[a|b]", "\\", ":", "(a:", "[[a:b:1]:", " ", "[ ", "[:3]("]
 )
 def test_hostile_text_is_read_in_linear_time(unit: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     schedule(unit * (20_000 // len(unit)), 20)
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 def test_deep_nesting_needs_no_recursion() -> None:

@@ -146,10 +146,10 @@ HOSTILE = [
 def test_hostile_text_takes_linear_time(piece: str) -> None:
     def seconds(length: int) -> float:
         text = (piece * length)[:length]
-        started = time.perf_counter()
+        started = time.process_time()
         track(text, text, "bad")
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(1_000)
-    short = max(min(seconds(50_000) for _ in range(3)), 1e-3)
+    short = max(min(seconds(50_000) for _ in range(3)), 2e-3)
     assert min(seconds(400_000) for _ in range(3)) < 40 * short  # linear is 8 times, quadratic 64
