@@ -133,7 +133,12 @@ def cases() -> list[Case]:
         Case("inpaint", "a cat", plain, extra=INPAINT),
     ]
     found += [
-        Case(sampler, "a [cat:dog:0.5]", "a [cat:dog:0.5], blurry, (bad:1.2)", extra={"sampler_name": sampler})
+        Case(
+            sampler,
+            "a [cat:dog:0.5]",
+            "a [cat:dog:0.5], blurry, (bad:1.2)",
+            extra={"sampler_name": sampler, "steps": max(STEPS, 4)},
+        )
         for sampler in ("Euler a", "DPM++ 2M", "DPM++ SDE", "DDIM", "UniPC", "DDIM CFG++", "Heun")
     ]
     if LORA:
