@@ -1,0 +1,1 @@
+"""The small Stable Diffusion model that ships with the project: data, training, judges, evaluation."""

@@ -1,0 +1,229 @@
+"""Trains the demo model from nothing but this repository.
+
+    python -m lib_sticky.lab.demo.train --out runs/demo
+
+Stages, each resumable from `--out`: encoder, text, latents, decoder, unet, export. With `--stage` one alone runs, so
+that the decoder can be trained beside the UNet in a second process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+from transformers import CLIPTextModel
+
+from lib_sticky.lab.demo.autoencoder import encode, normalise, train_decoder, train_encoder
+from lib_sticky.lab.demo.captions import LEVELS, SHIPPED_LEVEL
+from lib_sticky.lab.demo.diffusion import (
+    Batches,
+    Latents,
+    UNetTrainer,
+    captioned,
+    rows_with_window,
+    text_states,
+    whole_batch,
+    window_batch,
+)
+from lib_sticky.lab.demo.examples import CHUNK, chunk, chunk_scenes, pool
+from lib_sticky.lab.demo.layout import new_autoencoder, new_text_encoder, new_unet
+from lib_sticky.lab.demo.ldm_form import save
+from lib_sticky.lab.demo.run_folder import Progress, RunFolder
+from lib_sticky.lab.demo.sampling import decode, sample
+from lib_sticky.lab.demo.sheet import save_sheet
+from lib_sticky.lab.demo.text_encoder import train_text_encoder
+
+STAGES = ("encoder", "text", "latents", "decoder", "unet", "export")
+KEEP_EVERY = 100
+SHEET_PROMPTS = (
+    "a red circle on a white background",
+    "two small blue squares on a yellow background",
+    "a large green star on black",
+    "three orange hearts on a white background",
+    "a purple triangle on the left on a white background",
+    "a big yellow cross on a blue background",
+    "a red house with a tree under the sun",
+    "a blurry red heart on white",
+)
+
+
+def encoder_stage(run: RunFolder, args: argparse.Namespace) -> None:
+    """Train the encoder and fix the scale of its latents."""
+    torch.manual_seed(args.seed)
+    vae = new_autoencoder()
+    pictures = pool(args.seed, args.encoder_chunks)
+    progress = Progress(run, "encoder", args.encoder_steps)
+    train_encoder(vae, pictures, args.encoder_steps, 8, args.seed, progress)
+    normalise(vae, encode(vae, pictures[:1000]))
+    progress.plot()
+    run.save("encoder", vae.state_dict())
+
+
+def text_stage(run: RunFolder, args: argparse.Namespace) -> None:
+    """Train the text encoder."""
+    torch.manual_seed(args.seed)
+    text = new_text_encoder()
+    progress = Progress(run, "text", args.text_steps)
+    train_text_encoder(text, LEVELS[args.level], args.text_steps, 64, args.seed, progress)
+    progress.plot()
+    run.save("text", text.state_dict())
+
+
+def latents_stage(run: RunFolder, args: argparse.Namespace) -> None:
+    """Render the training pictures and keep their latents (and the pictures themselves for the decoder)."""
+    vae = _autoencoder(run)
+    latents: list[torch.Tensor] = []
+    pictures: list[torch.Tensor] = []
+    for number in range(args.chunks):
+        made, _ = chunk(args.seed, number)
+        pictures.append(made)
+        latents.append(encode(vae, made).half())
+        print(f"latents {number + 1}/{args.chunks} chunks of {CHUNK}", flush=True)
+    run.save("latents", torch.cat(latents))
+    run.save("pictures", torch.cat(pictures[: args.encoder_chunks]))
+
+
+def _autoencoder(run: RunFolder) -> AutoencoderKL:
+    vae = new_autoencoder()
+    vae.load_state_dict(run.load("encoder"))
+    if run.has("decoder"):
+        parts = run.load("decoder")
+        vae.decoder.load_state_dict(parts["decoder"])
+        vae.post_quant_conv.load_state_dict(parts["post_quant_conv"])
+    return vae.bfloat16().eval()
+
+
+def _text(run: RunFolder) -> CLIPTextModel:
+    text = new_text_encoder()
+    text.load_state_dict(run.load("text"))
+    return text.eval()
+
+
+def _data(run: RunFolder, args: argparse.Namespace) -> Latents:
+    grids = run.load("latents")
+    scenes = [scene for number in range(len(grids) // CHUNK) for scene in chunk_scenes(args.seed, number)]
+    return captioned(grids, scenes, _text(run), LEVELS[args.level], args.captions, args.seed)
+
+
+def _trainer(run: RunFolder, args: argparse.Namespace) -> UNetTrainer:
+    torch.manual_seed(args.seed)
+    trainer = UNetTrainer(new_unet(), args.rate, args.steps)
+    if run.has("unet"):
+        trainer.weights.load(run.load("unet"))
+    return trainer
+
+
+def _sheet(run: RunFolder, trainer: UNetTrainer, step: int) -> None:
+    """Samples of the averaged weights at CFG 5, when a decoder is there to see them with."""
+    if not run.has("decoder"):
+        return
+    trainer.weights.settle()
+    prompts = [prompt for prompt in SHEET_PROMPTS for _ in range(2)]
+    start = torch.randn(len(prompts), 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    states = text_states(_text(run), prompts)
+    empty = text_states(_text(run), [""]).expand_as(states)
+    pictures = decode(_autoencoder(run), sample(trainer.unet, states, empty, 5.0, start))
+    save_sheet(pictures, 8, run.path / "sheets" / f"step_{step:06d}.png")
+    trainer.weights.resume()
+
+
+def unet_stage(run: RunFolder, args: argparse.Namespace) -> None:
+    """Train the UNet: `--window-steps` on windows, then whole pictures up to `--steps`."""
+    data, trainer = _data(run, args), _trainer(run, args)
+    if args.compile:
+        trainer.compile()
+    progress = Progress(run, "unet", args.steps)
+    windows = rows_with_window(data)
+    everything = range(len(data.scenes))
+    while trainer.weights.done < args.steps:
+        step = trainer.weights.done
+        rng = random.Random(f"unet/{args.seed}/{step}")
+        make: Batches = window_batch if step < args.window_steps else whole_batch
+        rows = windows if step < args.window_steps else everything
+        progress(step, {"loss": trainer.step(data, make(rng, data, rows, args.batch), rng)})
+        if (step + 1) % KEEP_EVERY == 0 or step + 1 == args.steps:
+            run.save("unet", trainer.weights.state())
+            progress.plot()
+        if (step + 1) % args.sheet_every == 0:
+            _sheet(run, trainer, step + 1)
+
+
+def decoder_stage(run: RunFolder, args: argparse.Namespace) -> None:
+    """Train the decoder against the frozen encoder's latents."""
+    vae = _autoencoder(run)
+    pictures = run.load("pictures")
+    latents = run.load("latents")[: len(pictures)].float()
+    progress = Progress(run, "decoder", args.decoder_steps)
+
+    def report(step: int, figures: dict[str, float]) -> None:
+        progress(step, figures)
+        if (step + 1) % (4 * KEEP_EVERY) == 0 or step + 1 == args.decoder_steps:
+            parts = {"decoder": vae.decoder.state_dict(), "post_quant_conv": vae.post_quant_conv.state_dict()}
+            run.save("decoder", parts)
+            progress.plot()
+
+    train_decoder(vae, latents, pictures, args.decoder_steps, 4, args.seed, report)
+
+
+def export_stage(run: RunFolder, args: argparse.Namespace) -> None:
+    """Write the LDM single file."""
+    trainer = _trainer(run, args)
+    trainer.weights.settle()
+    target = args.checkpoint or run.path / "sticky-demo.safetensors"
+    note = {"quality_words": args.level, "unet_steps": str(trainer.weights.done), "seed": str(args.seed)}
+    save(target, trainer.unet, _autoencoder(run), _text(run), note)
+    print(f"wrote {target}")
+
+
+_RUNNERS: dict[str, Any] = {
+    "encoder": encoder_stage,
+    "text": text_stage,
+    "latents": latents_stage,
+    "unet": unet_stage,
+    "decoder": decoder_stage,
+    "export": export_stage,
+}
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the run; an old run goes on")
+    parser.add_argument("--stage", choices=(*STAGES, "all"), default="all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--level", choices=tuple(LEVELS), default=SHIPPED_LEVEL, help="how hard quality words push")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="torch.compile the UNet (needs a C++ compiler)")
+    parser.add_argument("--encoder-chunks", type=int, default=60, help="hundreds of pictures for the autoencoder")
+    parser.add_argument("--encoder-steps", type=int, default=500)
+    parser.add_argument("--text-steps", type=int, default=600)
+    parser.add_argument("--chunks", type=int, default=120, help="hundreds of pictures for the UNet")
+    parser.add_argument("--captions", type=int, default=2, help="captions written for each picture")
+    parser.add_argument("--steps", type=int, default=6000, help="UNet steps in all")
+    parser.add_argument("--window-steps", type=int, default=3000, help="how many of them on windows")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--decoder-steps", type=int, default=4000)
+    parser.add_argument("--sheet-every", type=int, default=500)
+    parser.add_argument("--checkpoint", type=Path, help="where to write the single file (default: inside --out)")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stages that are not done yet."""
+    args = arguments(argv)
+    torch.set_num_threads(args.threads)
+    run = RunFolder(args.out)
+    for stage in STAGES:
+        finished = stage in ("encoder", "text", "latents", "decoder") and run.has(stage)
+        if args.stage == stage or (args.stage == "all" and not finished):
+            _RUNNERS[stage](run, args)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

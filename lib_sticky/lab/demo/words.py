@@ -1,0 +1,76 @@
+"""The vocabulary of the rendered world: names, synonyms, colours, shared by renderer, captions and judges."""
+
+from __future__ import annotations
+
+SHAPES: dict[str, tuple[str, ...]] = {
+    "circle": ("circle", "circle", "disc", "round shape"),
+    "square": ("square", "square", "box"),
+    "triangle": ("triangle",),
+    "star": ("star", "star", "five-pointed star"),
+    "heart": ("heart",),
+    "cross": ("cross", "cross", "plus sign"),
+}
+COLOURS: dict[str, tuple[float, float, float]] = {
+    "red": (0.86, 0.13, 0.13),
+    "orange": (0.96, 0.55, 0.09),
+    "yellow": (0.97, 0.87, 0.18),
+    "green": (0.15, 0.62, 0.22),
+    "blue": (0.14, 0.33, 0.84),
+    "purple": (0.50, 0.17, 0.68),
+    "white": (0.96, 0.96, 0.96),
+    "black": (0.07, 0.07, 0.07),
+}
+COLOUR_WORDS: dict[str, tuple[str, ...]] = {
+    "red": ("red", "red", "red", "crimson", "scarlet"),
+    "orange": ("orange",),
+    "yellow": ("yellow", "yellow", "yellow", "golden"),
+    "green": ("green", "green", "green", "emerald"),
+    "blue": ("blue", "blue", "blue", "azure"),
+    "purple": ("purple", "purple", "violet"),
+    "white": ("white",),
+    "black": ("black",),
+}
+COUNTS: dict[int, tuple[str, ...]] = {
+    1: ("a", "a", "a", "one", "a single"),
+    2: ("two", "two", "two", "a pair of", "2"),
+    3: ("three", "three", "3"),
+    4: ("four", "four", "4"),
+}
+SIZES: dict[str, tuple[str, ...]] = {
+    "small": ("small", "small", "tiny", "little"),
+    "medium": ("", "", "", "medium"),
+    "large": ("large", "large", "big", "huge"),
+}
+TEXTURES: dict[str, tuple[str, ...]] = {
+    "plain": ("", "", "", "plain"),
+    "striped": ("striped",),
+    "dotted": ("dotted", "dotted", "spotted"),
+}
+PLACES: dict[str, tuple[str, ...]] = {
+    "anywhere": ("",),
+    "left": ("on the left", "on the left side"),
+    "right": ("on the right", "on the right side"),
+    "top": ("at the top",),
+    "bottom": ("at the bottom",),
+    "center": ("in the center", "in the middle", "centered"),
+}
+BAD: dict[str, tuple[str, ...]] = {
+    "blurry": ("blurry", "blurry", "blurred", "out of focus"),
+    "noisy": ("noisy", "noisy", "grainy", "noise"),
+    "distorted": ("distorted", "distorted", "warped", "deformed"),
+    "artifacts": ("artifacts", "artifacts", "jpeg artifacts", "glitch", "artifacting"),
+    "washed out": ("washed out", "washed out", "faded", "low contrast"),
+    "oversaturated": ("oversaturated", "oversaturated", "overexposed", "burnt"),
+    "cropped": ("cropped", "cropped", "cut off", "out of frame"),
+    "low quality": ("low quality", "low quality", "worst quality", "pixelated", "lowres"),
+}
+BAD_ANY: tuple[str, ...] = ("bad", "bad", "ugly", "bad quality", "awful")
+GOOD: tuple[str, ...] = ("sharp", "clean", "high quality", "masterpiece", "best quality", "crisp", "detailed")
+LETTERING: tuple[str, ...] = ("HI", "OK", "YES", "SKY")
+
+SHAPE_NAMES = tuple(SHAPES)
+COLOUR_NAMES = tuple(COLOURS)
+SIZE_NAMES = tuple(SIZES)
+TEXTURE_NAMES = tuple(TEXTURES)
+PLACE_NAMES = tuple(PLACES)
+BAD_NAMES = tuple(BAD)
