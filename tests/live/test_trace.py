@@ -21,7 +21,8 @@ def xyz(x_axis: str, x_values: list[str], choices: list[str]) -> dict[str, Any]:
     args: list[Any] = [argument["value"] for argument in script["args"]]
     args[0], args[1], args[2] = choices.index(x_axis), "", x_values
     args[3], args[6] = 0, 0
-    args[10] = True  # "Include Sub Images": the cells as pictures beside the grid.
+    labels = [argument["label"] for argument in script["args"]]
+    args[labels.index("Include Sub Images")] = True  # The cells as pictures beside the grid.
     return {"script_name": "x/y/z plot", "script_args": args}
 
 
