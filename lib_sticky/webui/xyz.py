@@ -10,12 +10,12 @@ from lib_sticky.config import DEFAULTS, OPTIONS, ConfigError
 from lib_sticky.hosts.job import OVERRIDES
 
 PREFIX = "[Sticky] "
-_SCRIPTS = ("xyz_grid.py", "xyz.py")
+_GRID = "xyz_grid.py"
 
 
 def add_axes(scripts_data: list[Any]) -> None:
     """Append the axes to the host's X/Y/Z plot script; does nothing without one, or when they are there already."""
-    grid = next((data.module for data in scripts_data if os.path.basename(data.path) in _SCRIPTS), None)
+    grid = next((data.module for data in scripts_data if os.path.basename(data.path) == _GRID), None)
     options = getattr(grid, "axis_options", None)
     if options is None or any(option.label.startswith(PREFIX) for option in options):
         return
