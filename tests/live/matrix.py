@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 
@@ -15,12 +16,13 @@ def verdict(case: Case, *, tells: bool = True) -> str:
     """Whether the pictures are identical; with `tells`, a third job shows that they could have differed.
 
     Forge and reForge draw inpainting noise from the global RNG, so that a host may not repeat itself either; then the
-    difference counts as identical only if it is no larger than the one between two runs of the by-hand job.
+    difference counts as identical only if it is no larger than those between five runs of the by-hand job.
     """
     ticked, by_hand = job(case.payload(), case.sticky), job(case.payload_by_hand())
     worst = apart(ticked, by_hand)
     if worst:
-        noise = max(apart(by_hand, job(case.payload_by_hand())) for _ in range(2))
+        runs = [by_hand, *(job(case.payload_by_hand()) for _ in range(4))]
+        noise = max(apart(one, other) for one, other in itertools.combinations(runs, 2))
         return (
             f"identical within the host's noise ({worst} and {noise} of 255)"
             if worst <= noise
