@@ -42,7 +42,7 @@ EXPLAINED: Mapping[Arm, str] = MappingProxyType(
         Arm.TERMS: "The undesirable terms alone as the negative, as people usually write it.",
         Arm.STICKY: "The prompt plus the undesirable terms as the negative.",
         Arm.PLACEBO: "The prompt plus as many tokens of words that mean nothing: what the form alone does.",
-        Arm.MATCHED: "No negative, at the CFG scale that pushes as far as A2 does: what the smaller push alone does.",
+        Arm.MATCHED: "No negative, at the CFG scale that pushes as far as A2: what the size of the push alone does.",
     }
 )
 COMPARISONS = (

@@ -7,8 +7,10 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from .compare import ABOUT, COMPARISONS, Arm, Delta, Setting, Taken, cell, middle, share
-from .report_html import Row
+from .report_html import Row, Value
 from .significance import LEAST_PICTURES
 
 HEADLINE = (
@@ -85,6 +87,11 @@ def steps_csv(steps: Iterable[tuple[Setting, Arm, int, Sequence[Mapping[str, Any
     )  # fmt: skip
 
 
+def push_by_step(logs: Sequence[Sequence[Mapping[str, Any]]]) -> list[float]:
+    """How far guidance moved the prediction on each step, the median over pictures."""
+    return [float(np.median([one["push"] for one in step])) for step in zip(*logs, strict=True)]
+
+
 def _place(setting: Setting) -> dict[str, Any]:
     return {"cfg": setting.cfg, "steps": setting.steps, "width": setting.width, "height": setting.height}
 
@@ -106,24 +113,21 @@ _ByPlace = Mapping[tuple[str, Arm, Arm], Delta]
 
 def _share(plain: Sequence[Taken], name: str, found: _ByPlace) -> Row:
     own = share(plain, name)
-    first = (f"{100 * own.value:.0f}%", f"{100 * own.low:.0f} to {100 * own.high:.0f}", "")
+    first = Value(f"{100 * own.value:.0f}%", [f"{100 * own.low:.0f} to {100 * own.high:.0f}"])
     values = [_difference(found[(name, *pair)], 100, "+.1f") for pair in COMPARISONS]
     return Row(f"{name}, % of pictures", [first, *values], is_share=True)
 
 
 def _metric(plain: Sequence[Taken], name: str, found: _ByPlace) -> Row:
-    first = (f"{middle(plain, name):.3g}", "median", "")
+    first = Value(f"{middle(plain, name):.3g}", ["median"])
     return Row(name, [first, *(_difference(found[(name, *pair)], 1, "+.2g") for pair in COMPARISONS)])
 
 
-def _difference(delta: Delta, unit: float, form: str) -> tuple[str, str, str]:
-    value, low, high = (f"{unit * number + 0.0:{form}}".replace("-", "−") for number in _ends(delta))
-    said = delta.verdict if delta.pairs >= LEAST_PICTURES else ""
-    return f"{value} [{low}, {high}]", f"p {_p(delta.p)}, corrected {_p(delta.corrected)}", said
-
-
-def _ends(delta: Delta) -> tuple[float, float, float]:
-    return delta.difference.value, delta.difference.low, delta.difference.high
+def _difference(delta: Delta, unit: float, form: str) -> Value:
+    ends = (delta.difference.value, delta.difference.low, delta.difference.high)
+    value, low, high = (f"{unit * number:{form}}".replace("-", "−") for number in ends)
+    below = [f"[{low}, {high}]", f"p {_p(delta.p)}, corrected {_p(delta.corrected)}"]
+    return Value(value, below, delta.verdict if delta.pairs >= LEAST_PICTURES else "")
 
 
 def _p(value: float) -> str:

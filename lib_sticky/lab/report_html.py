@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .report_look import SCRIPT, STYLE
+from .step_chart import step_chart
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,26 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Value:
+    """One field of a table: a figure, fainter lines below it, and a highlighted verdict, if there is one."""
+
+    figure: str
+    below: Sequence[str]
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
 class Row:
-    """One line of a table: its name and, for each column, a value, a fainter second line and a highlighted third."""
+    """One line of a table: its name, and a value for each other column."""
 
     name: str
-    values: Sequence[tuple[str, str, str]]
+    values: Sequence[Value]
     is_share: bool = False
 
 
 @dataclass(frozen=True)
 class Section:
-    """One setting: what is known of it in sentences, its grid, its arms, and its tables by heading."""
+    """One setting: sentences on it, its grid, its arms, its tables, and how far guidance pushed by step."""
 
     label: str
     notes: Sequence[str]
@@ -50,6 +60,7 @@ class Section:
     columns: Sequence[str]
     rows: Sequence[Row]
     more: Sequence[Row]
+    pushes: Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -129,6 +140,9 @@ def _section(section: Section) -> str:
             _table(section.columns, section.rows),
             f"<details><summary>All the other metrics</summary>{rest}</details>",
             "<h3>What the guidance did at each step</h3>",
+            step_chart(
+                section.pushes, "How far guidance moved the prediction, by step (rms of D − D_c, median of seeds)"
+            ),
             *(_strip(cell) for cell in section.cells),
             "</section>",
         ]
@@ -153,10 +167,10 @@ def _cell(cell: Cell) -> str:
         f"<figcaption>seed {each.seed}</figcaption></figure>"
         for each in cell.pictures
     )
-    negative = f"<pre>negative: {_text(cell.negative or '(empty)')}</pre>"
+    negative = f"negative: {cell.negative}" if cell.negative else "no negative"
     return (
         f"<div class=cell><h4>{_text(cell.label)} <span>{_text(cell.about)}</span></h4>"
-        f"<div class=row tabindex=0>{figures}</div><details><summary>Its negative</summary>{negative}</details></div>"
+        f"<p class=negative>{_text(negative)}</p><div class=row tabindex=0>{figures}</div></div>"
     )
 
 
@@ -175,16 +189,15 @@ def _table(columns: Sequence[str], rows: Iterable[Row]) -> str:
 
 
 def _row(row: Row) -> str:
-    values = "".join(f"<td>{''.join(_lines(*value))}</td>" for value in row.values)
+    values = "".join(f"<td>{''.join(_lines(value))}</td>" for value in row.values)
     return f"<tr{' class=share' if row.is_share else ''}><th scope=row>{_text(row.name)}</th>{values}</tr>"
 
 
-def _lines(value: str, second: str, highlighted: str) -> Iterator[str]:
-    yield _text(value)
-    if second:
-        yield f"<small>{_text(second)}</small>"
-    if highlighted:
-        yield f"<strong>{_text(highlighted)}</strong>"
+def _lines(value: Value) -> Iterator[str]:
+    yield _text(value.figure)
+    yield from (f"<small>{_text(line)}</small>" for line in value.below)
+    if value.verdict:
+        yield f"<strong>{_text(value.verdict)}</strong>"
 
 
 def _method(report: Report) -> str:

@@ -17,10 +17,10 @@ a { color: var(--accent); } p { max-width: 75ch; margin: .5rem 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .5rem 0; }
 dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 .refusal { background: var(--warn); border-left: 4px solid var(--accent); padding: .7rem 1rem; border-radius: 4px; }
-.refusal p { margin: 0; }
+.refusal p { margin: 0; max-width: none; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top;
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top;
   white-space: nowrap; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); font-weight: 600; }
 thead th { background: var(--panel); vertical-align: bottom; } thead th:first-child { background: var(--panel); }
@@ -30,12 +30,19 @@ td.text, th.text { text-align: left; white-space: normal; overflow-wrap: anywher
 summary { cursor: pointer; color: var(--accent); margin: .6rem 0; }
 .cells { display: grid; gap: .8rem; }
 .cell h4 { margin: .2rem 0; font-size: .95rem; } .cell h4 span { color: var(--faint); font-weight: 400; }
+.negative { margin: 0 0 .3rem; color: var(--faint); font: .8rem/1.4 ui-monospace, monospace; max-width: none;
+  overflow-wrap: anywhere; }
 .row { display: flex; gap: 6px; overflow-x: auto; padding-bottom: 4px; }
 figure { margin: 0; } figcaption { font-size: .75rem; color: var(--faint); text-align: center; }
 .row img { width: 144px; height: 144px; object-fit: contain; image-rendering: pixelated; background: var(--panel);
   display: block; border-radius: 3px; }
 .strip img { max-width: 100%; display: block; border: 1px solid var(--line); border-radius: 4px; margin: .4rem 0; }
-.slider { display: grid; gap: .6rem; grid-template-columns: minmax(0, 512px) minmax(14rem, 1fr); align-items: start; }
+.chart { max-width: 760px; margin: .4rem 0 .8rem; } .chart svg { width: 100%; display: block; }
+.chart path { stroke: var(--line); } .chart text { fill: var(--faint); font-size: 12px; }
+.chart figcaption { text-align: left; font-size: .82rem; } .chart span { white-space: nowrap; margin-right: .8rem; }
+.chart .key { display: inline-block; width: 28px; height: 8px; vertical-align: middle; }
+.slider { display: grid; gap: .6rem 1.5rem; grid-template-columns: minmax(0, 512px) minmax(14rem, 28rem);
+  align-items: start; }
 @media (max-width: 760px) { .slider { grid-template-columns: 1fr; } }
 .pick { display: flex; flex-direction: column; gap: .5rem; } .pick label { display: grid; color: var(--faint); }
 select { font: inherit; padding: .35rem .5rem; color: var(--ink); background: var(--panel); max-width: 100%;

@@ -14,7 +14,7 @@ from PIL import Image
 from lib_sticky import __version__
 from lib_sticky.guidance.effective_cfg import gain_for
 from lib_sticky.lab.compare import ABOUT, EXPLAINED, Arm, Setting, Taken, cell, deltas, refusal
-from lib_sticky.lab.compare_tables import COLUMNS, deltas_csv, pictures_csv, rows, shares_of, steps_csv
+from lib_sticky.lab.compare_tables import COLUMNS, deltas_csv, pictures_csv, push_by_step, rows, shares_of, steps_csv
 from lib_sticky.lab.labelled import labelled
 from lib_sticky.lab.manifest import Entry, Manifest
 from lib_sticky.lab.report_html import Cell, Picture, Report, Section, page
@@ -35,8 +35,8 @@ median of these differences is shown with its 95% bootstrap interval over seeds,
 p is an exact sign test (McNemar's for shares); corrected is after Holm's correction for every comparison in
 differences.csv, the metrics that are not shown first included.
 
-A2 − A0 alone says little: with the prompt in the negative the push is smaller, as it is at a lower CFG scale. A2 − A3
-is what the undesirable terms do beyond the form; A2 − A4 is what they do beyond a smaller push.
+A2 − A0 alone says little: with the prompt in the negative the push has another size, as it has at another CFG scale.
+A2 − A3 is what the undesirable terms do beyond the form; A2 − A4 is what they do beyond the size of the push.
 
 A blank picture is unclipped, free of noise and of halos: no such figure means anything where the blank rate rose.
 
@@ -89,7 +89,7 @@ class Reporting:
             for setting, arm, seed, entry in entries
         ]
         found = deltas(taken)
-        logs = ((setting, arm, seed, entry.about["steps"]) for setting, arm, seed, entry in entries)
+        logs = [(setting, arm, seed, entry.about["steps"]) for setting, arm, seed, entry in entries]
         texts = {entry.file: str(entry.about["infotext"]) for *_, entry in entries}
         files = [
             (write_new(self.folder, "differences.csv", deltas_csv(found)), "every difference with interval and test"),
@@ -102,7 +102,13 @@ class Reporting:
             grid = self._grid(manifest, taken, setting, texts)
             cells = [self._cell(manifest, taken, setting, arm, texts) for arm in Arm]
             notes = (*self._scale(manifest, setting), *shares_of(taken, setting))
-            sections.append(Section(setting.label, notes, grid, cells, COLUMNS, first, more))
+            pushes = {
+                f"{arm.value} {ABOUT[arm]}": push_by_step(
+                    [log for place, of, _, log in logs if (place, of) == (setting, arm)]
+                )
+                for arm in Arm
+            }
+            sections.append(Section(setting.label, notes, grid, cells, COLUMNS, first, more, pushes))
         facts = self._facts(manifest)
         names = [(path.name, about) for path, about in files]
         report = Report(

@@ -135,7 +135,7 @@ def test_both_tables_begin_with_the_blank_rate():
         assert all(len(row.values) + 1 == len(COLUMNS) for row in table)
     assert [row.name for row in first[2:]] == list(HEADLINE)
     assert [row.name for row in more[2:]] == ["halo"]
-    assert first[2].values[1][2] == "", "a verdict is shown although there are two pictures"
+    assert first[2].values[1].verdict == "", "a verdict is shown although there are two pictures"
     assert shares_of(pictures, SEVEN)[0].startswith("Blank: A0 0%")
 
 

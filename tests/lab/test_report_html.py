@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lib_sticky.lab.report_html import Cell, Picture, Report, Row, Section, page
+from lib_sticky.lab.report_html import Cell, Picture, Report, Row, Section, Value, page
+from lib_sticky.lab.step_chart import step_chart
 
 VOID = {"meta", "img", "input", "br"}
 NASTY = "</script><script>alert('x')</script> \" ' & <img src=http://example.com/x.png>"
@@ -56,9 +57,18 @@ def report(prompt: str = "a red circle", refusal: str = "No verdict.") -> Report
         pictures = [Picture(seed, f"pictures/{name}/{seed}.png", f"{prompt}, Seed: {seed}") for seed in (1, 2)]
         return Cell(name, "about", prompt, pictures, f"filmstrips/{name}.png")
 
-    row = Row("contrast", [("0.2", "median", ""), ("+0.1 [0, +0.2]", "p 0.5", "higher")])
+    row = Row("contrast", [Value("0.2", ["median"]), Value("+0.1", ["[0, +0.2]", "p 0.5"], "higher")])
     cells = [cell("A0"), cell("A2 sticky")]
-    section = Section("CFG 7", ["note"], "grids/1.png", cells, ["metric", "A0", "A2"], [row], [row])
+    section = Section(
+        "CFG 7",
+        ["note"],
+        "grids/1.png",
+        cells,
+        ["metric", "A0", "A2"],
+        [row],
+        [row],
+        {"A0": [0.5, 0.25], "A2": [0.1, 0.2]},
+    )
     return Report("title", prompt, [("Model", "m")], refusal, [section], ["method"], [("pictures.csv", "figures")])
 
 
@@ -98,3 +108,20 @@ def test_the_refusal_stands_in_words_or_not_at_all(words: str):
     text = page(report(refusal=words))
     assert ("role=note" in text) is bool(words)
     assert words in text
+
+
+def test_a_chart_puts_its_peak_at_the_top_and_zero_at_the_bottom():
+    text = step_chart({"A0 <b>": [4.0, 0.0, 2.0], "A2": [1.0, 1.0, 1.0]}, "about")
+    points = [
+        [tuple(map(float, pair.split(","))) for pair in part.split('"')[0].split()]
+        for part in text.split('points="')[1:]
+    ]
+    (first, last, middle), flat = points[0], points[1]
+    assert first[1] == 10.0 and last[1] == 200.0 and middle[1] == 105.0
+    assert len({y for _, y in flat}) == 1
+    assert first[0] < last[0] < middle[0]
+    assert "<b>" not in text
+    read(text)
+    read(step_chart({"A0": [0.0]}, "no guidance"))
+    with pytest.raises(ValueError, match="at least one line"):
+        step_chart({}, "nothing")
