@@ -91,6 +91,8 @@ class Jobs:
             if job.state.state == "queued":
                 self._waiting.remove(job)
                 job.state = replace(job.state, state="cancelled", message="cancelled before it began")
+            else:
+                job.state = replace(job.state, message="cancelling")
             return True
 
     def close(self) -> None:
