@@ -1,4 +1,4 @@
-"""Run the matrix against STICKY_LIVE_URL and print it as a table: `python -m tests.live.matrix`."""
+"""Run the matrix, or the cases named, against STICKY_LIVE_URL and print it: `python -m tests.live.matrix [NAME …]`."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ def answering(seconds: float = 60) -> dict[str, str]:
             time.sleep(1)
 
 
-def main() -> int:
+def main(names: list[str]) -> int:
     about = answering()
     print(f"{about['host']} {about['host_version']}, extension {about['version']}, {URL}")
     bad = 0
-    for case in cases():
+    chosen = [case for case in cases() if not names or case.name in names]
+    for case in chosen:
         # On a slow host one case that is shown to tell must do; the test suite asks it of every case.
         started = time.monotonic()
         try:
@@ -64,9 +65,9 @@ def main() -> int:
             said = f"HOST ANSWERED {error}"
         bad += not said.startswith("identical")
         print(f"| {case.name} | {said} | {time.monotonic() - started:.1f} s |", flush=True)
-    print(f"{bad} of {len(cases())} not identical")
+    print(f"{bad} of {len(chosen)} not identical")
     return 1 if bad else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
