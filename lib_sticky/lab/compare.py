@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 
@@ -93,7 +93,8 @@ class Delta:
     """One comparison: arm minus reference, of the seeds that both have.
 
     difference: median of the differences of a metric, or the difference of two shares, with its 95 % interval by
-    bootstrap over pairs. p: exact sign test, or McNemar's for shares. corrected: after Holm over all comparisons.
+    bootstrap over pairs. p: exact sign test, or McNemar's for shares. corrected: after Holm over all comparisons, which
+    is when the verdict is given.
     """
 
     setting: Setting
@@ -103,32 +104,18 @@ class Delta:
     pairs: int
     difference: Estimate
     p: float
-    corrected: float
-    verdict: str
-
-
-@dataclass(frozen=True)
-class _Test:
-    setting: Setting
-    name: str
-    arm: Arm
-    reference: Arm
-    pairs: int
-    difference: Estimate
-    p: float
+    corrected: float = 1.0
+    verdict: str = ""
 
 
 def deltas(taken: Sequence[Taken]) -> list[Delta]:
     """Every metric and share of every setting in every comparison of `COMPARISONS`, corrected for their number."""
-    tests = [test for setting in settings(taken) for test in _of_setting(taken, setting)]
-    corrected = holm([test.p for test in tests])
+    found = [each for setting in settings(taken) for each in _of_setting(taken, setting)]
+    corrected = holm([each.p for each in found])
     return [
-        Delta(
-            test.setting, test.name, test.arm, test.reference, test.pairs, test.difference, test.p, p,
-            verdict(test.difference, p, test.pairs),
-        )
-        for test, p in zip(tests, corrected, strict=True)
-    ]  # fmt: skip
+        replace(each, corrected=p, verdict=verdict(each.difference, p, each.pairs))
+        for each, p in zip(found, corrected, strict=True)
+    ]
 
 
 def settings(taken: Sequence[Taken]) -> list[Setting]:
@@ -165,7 +152,7 @@ def refusal(found: Sequence[Delta]) -> str:
     )
 
 
-def _of_setting(taken: Sequence[Taken], setting: Setting) -> Iterator[_Test]:
+def _of_setting(taken: Sequence[Taken], setting: Setting) -> Iterator[Delta]:
     for arm, reference in COMPARISONS:
         second = {each.seed: each for each in cell(taken, setting, reference)}
         pairs = [(one, second[one.seed]) for one in cell(taken, setting, arm) if one.seed in second]
@@ -175,8 +162,8 @@ def _of_setting(taken: Sequence[Taken], setting: Setting) -> Iterator[_Test]:
             answers = [(one.said[name], other.said[name]) for one, other in pairs]
             change = bootstrap([float(one) - float(other) for one, other in answers])
             p = mcnemar(sum(a and not b for a, b in answers), sum(b and not a for a, b in answers))
-            yield _Test(setting, name, arm, reference, len(pairs), change, p)
+            yield Delta(setting, name, arm, reference, len(pairs), change, p)
         for name in pairs[0][0].measured:
             change = [one.measured[name] - other.measured[name] for one, other in pairs]
             found = bootstrap(change, np.median)
-            yield _Test(setting, name, arm, reference, len(pairs), found, sign_test(change))
+            yield Delta(setting, name, arm, reference, len(pairs), found, sign_test(change))
