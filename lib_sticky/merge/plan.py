@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .architectures import Architecture
-from .compile import PLANNED_KINDS, check, method_of
+from .compile import PLANNED_KINDS, method_of
 from .differences import SHOWN, Difference, architecture_conflicts, find_differences, marker_conflicts, notes, problems
 from .errors import PlanRefused
 from .layout import OutputTensor, make_layout
@@ -97,9 +97,7 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, sources: Mapping[str, Source], target: Path, *, keep: bool = False) -> Plan:
-    """Decide the whole output from the recipe and the headers of its open files; nothing is written."""
-    for root in (recipe.root, *recipe.parts.values()):
-        check(root)
+    """Decide the whole output from a checked recipe and the headers of its open files; nothing is written."""
     models = {node.digest: sources[node.digest] for node in recipe.nodes() if isinstance(node, Model)}
     first = models[primary(recipe.root).digest]
     architecture = first.architecture

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .compile import Compiler
+from .compile import Compiler, check
 from .execute import Options, execute
 from .hash_cache import HashCache, hash_files
 from .plan import Plan, make_plan
@@ -27,6 +27,8 @@ def planned(recipe: Recipe, target: Path, folders: Folders, *, keep: bool = Fals
     from lib_sticky.lora.bake import LoraDeltas
     from lib_sticky.lora.files import LoraFile
 
+    for root in (recipe.root, *recipe.parts.values()):
+        check(root)
     leaves = [node for node in recipe.nodes() if not isinstance(node, Merge)]
     paths = resolve_all(leaves, folders)
     sources = open_sources(recipe, paths)
