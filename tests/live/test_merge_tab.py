@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(len(MODELS) != 2, reason="names two checkpoints:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
     with browser() as started, started.page("light", height=1000) as opened:
-        opened.set_default_timeout(120_000)
+        opened.set_default_timeout(300_000)
         open_tab(opened, "Sticky merge")
         for name in MODELS:
             pick(opened, "models", name)
@@ -65,8 +65,9 @@ def press(page: Any, button: str) -> None:
     part(page, button).click()
 
 
-def queue(page: Any) -> str:
-    return part(page, "queue").inner_text()
+def told_of(page: Any, name: str) -> str:
+    """What the queue says of one merge; empty before it is there."""
+    return "".join(part(page, "queue").locator(".sticky-job").filter(has_text=name).all_inner_texts())
 
 
 def titles() -> list[str]:
@@ -96,7 +97,7 @@ def test_plan_then_merge_then_the_file_is_listed_and_samples(page: Any) -> None:
     began, progress = time.monotonic(), list[str]()
 
     def told() -> str:
-        text = queue(page)
+        text = told_of(page, name)
         if " left" in text and not progress:
             progress.append(text)
             shot(page, "progress")
@@ -125,7 +126,7 @@ def choices(page: Any, field: str) -> list[str]:
 def test_a_merge_is_tried_unsaved_and_then_saved(page: Any) -> None:
     name = name_output(page, f"tried-{secrets.token_hex(3)}")
     press(page, "try_button")
-    until_in("loaded; not saved", lambda: queue(page), SLOW)
+    until_in("loaded; not saved", lambda: told_of(page, name), SLOW)
     assert not any(title.startswith(name) for title in titles())
     tried = sampled(None)
     press(page, "save_button")
@@ -139,7 +140,7 @@ def test_cancel_stops_a_merge_and_leaves_no_file(page: Any) -> None:
     name = name_output(page, f"cancelled-{secrets.token_hex(3)}")
     press(page, "merge_button")
     press(page, "cancel")
-    until_in("cancelled", lambda: queue(page).split(f"{name}.safetensors")[-1][:200], SLOW)
+    until_in("cancelled", lambda: told_of(page, name), SLOW)
     call("/sdapi/v1/refresh-checkpoints", {})
     assert not any(title.startswith(name) for title in titles())
 
