@@ -162,7 +162,7 @@ def _bind_buttons(desk: _Desk, buttons: _Buttons, plan: Any, queue: Any) -> None
     buttons.plan.click(fn=desk.plan, inputs=inputs, outputs=[plan], queue=False)
     buttons.merge.click(fn=desk.start(False), inputs=inputs, outputs=[queue, plan], queue=False)
     buttons.attempt.click(fn=desk.start(True), inputs=inputs, outputs=[queue, plan], queue=False)
-    buttons.save.click(fn=desk.save, inputs=[desk.fields["name"]], outputs=[queue, plan])
+    buttons.save.click(fn=desk.save, inputs=[desk.fields["name"]], outputs=[queue, plan], queue=False)
 
 
 def _queue_buttons(desk: _Desk, queue: Any) -> None:
