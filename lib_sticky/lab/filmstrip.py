@@ -83,8 +83,8 @@ def filmstrip(frames: Sequence[Frame], to_picture: ToPicture, title: str) -> Ima
             captions[1][index] = captions[2][index] = "not run"
         else:
             captions[2][index] = f"peak {heat(frame.cond - frame.uncond)[1]:.2g}"
-    labels = [f"step {frame.step}, σ {frame.sigma:.3g}" for frame in frames]
-    return labelled(title, labels, ROWS, shown, captions)
+        captions[0][index] = f"sigma {frame.sigma:.3g}"
+    return labelled(title, [f"step {frame.step}" for frame in frames], ROWS, shown, captions)
 
 
 def _column(frame: Frame, to_picture: ToPicture) -> list[Image.Image]:

@@ -28,7 +28,8 @@ def labelled(
     line = 22
     below = 18 if captions else 0
     top = _GAP + 2 * line
-    across, down = width + _GAP, height + below + _GAP
+    across = max(width, *(round(font.getlength(label)) for label in columns)) + _GAP
+    down = height + below + _GAP
     wide = max(left + len(columns) * across, round(font.getlength(title)) + 2 * _GAP)
     sheet = Image.new("RGB", (wide, top + len(rows) * down), _PAPER)
     draw = ImageDraw.Draw(sheet)
