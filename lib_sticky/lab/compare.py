@@ -9,12 +9,19 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .contrast import is_blank
 from .intervals import Estimate, bootstrap, wilson
+from .pictures import Floats
 from .significance import LEAST_PICTURES, holm, mcnemar, sign_test, verdict
 
 BLANK = "blank"
 BLANK_BELOW = 0.02
-"""A picture whose values spread less than this (5 of 255) shows nothing; no sharpness or cleanness makes up for it."""
+"""A picture whose channels spread less than this (5 of 255) about their means shows nothing, whatever its colour."""
+
+
+def blank(picture: Floats) -> bool:
+    """Whether nothing is to be seen on [H, W, 3]: a plain ground of any colour is blank, as black is."""
+    return is_blank(picture - picture.mean(axis=(0, 1)), BLANK_BELOW)
 
 
 class Arm(str, Enum):

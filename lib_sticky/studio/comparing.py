@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image
 
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.lab.compare import ABOUT, BLANK, BLANK_BELOW, Arm, Setting
-from lib_sticky.lab.contrast import is_blank
+from lib_sticky.lab.compare import ABOUT, BLANK, Arm, Setting, blank
 from lib_sticky.lab.filmstrip import ToPicture, coloured, filmstrip, fit_colours
 from lib_sticky.lab.manifest import Manifest
 from lib_sticky.lab.metrics import measure
@@ -115,7 +114,7 @@ class Comparing:
             if key in missing:
                 name = f"{setting.name}-{arm.value}"
                 path = save(picture, self.folder / "pictures" / name, str(made.job.seed + index), text)
-                said = {BLANK: is_blank(rgb(picture), BLANK_BELOW), **judged[index]}
+                said = {BLANK: blank(rgb(picture)), **judged[index]}
                 about = {
                     "infotext": text, "said": said, "measured": {**measure(picture), **summary(watch.steps[index])},
                     "steps": [asdict(step) for step in watch.steps[index]],

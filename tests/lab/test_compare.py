@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import io
 
+import numpy as np
 import pytest
 
 from lib_sticky.lab.compare import (
     BLANK,
+    BLANK_BELOW,
     COMPARISONS,
     Arm,
     Delta,
     Setting,
     Taken,
+    blank,
     cell,
     deltas,
     middle,
@@ -158,3 +161,16 @@ def test_csv_files_hold_every_picture_and_every_comparison():
         ("1", "0.5", "1 2"),
         ("2", "0.25", "1 1"),
     ]
+
+
+def test_a_plain_ground_of_any_colour_is_blank():
+    ground = np.full((16, 16, 3), (0.1, 0.3, 0.85))
+    assert blank(ground)
+    assert blank(np.zeros((16, 16, 3)))
+    with_object = ground.copy()
+    with_object[4:8, 4:8] = (0.9, 0.1, 0.1)
+    assert not blank(with_object)
+    # Half the values lie this far above the mean and half below it, so that the deviation is this far.
+    for far, expected in ((0.9 * BLANK_BELOW, True), (1.1 * BLANK_BELOW, False)):
+        striped = ground + far * np.where(np.arange(16) % 2, 1, -1)[:, None, None]
+        assert blank(striped) is expected
