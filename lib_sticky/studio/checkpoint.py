@@ -33,8 +33,8 @@ _SCHEDULER: dict[str, Any] = {
     "beta_schedule": "scaled_linear",
     "num_train_timesteps": 1000,
     "prediction_type": "epsilon",
-    "steps_offset": 1,
-    "timestep_spacing": "leading",
+    "steps_offset": 1,  # unused with even spacing; diffusers asks for it
+    "timestep_spacing": "linspace",
 }
 _CLIP_L: dict[str, Any] = {
     "architectures": ["CLIPTextModel"],

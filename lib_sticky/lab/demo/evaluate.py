@@ -32,6 +32,7 @@ from lib_sticky.studio.checkpoint import load_sd
 SCALES = (1.0, 3.0, 5.0, 7.0, 12.0, 20.0, 30.0)
 STANDARD = 5.0
 SEED = 40_000
+PARTS = "cfg,ablation,words,shapes,dilution"
 
 
 def markdown(rows: Mapping[str, Mapping[str, object]], first: str) -> str:
@@ -140,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count-others", type=int, default=0, help="prompts at the other scales (default: as --count)")
     parser.add_argument("--out", type=Path, default=Path("eval"))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--parts", default="cfg,ablation,words,shapes,dilution", help="comma list of measurements")
+    parser.add_argument("--parts", default=PARTS, help="comma list of measurements")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     started = time.monotonic()

@@ -41,8 +41,8 @@ def sample(
     `positive` and `negative` are text states [N,77,width]; at scale 1 the negative is not evaluated. `watch`, if given,
     sees the step and the denoised latents of the positive and of the negative.
     """
-    levels, when = sigmas(steps)
-    x = start.float() * (levels[0] ** 2 + 1).sqrt()
+    levels, when = (table.to(start.device) for table in sigmas(steps))
+    x = start.float() * levels[0]
     for step in range(steps):
         level = levels[step]
         fed = x / (level**2 + 1).sqrt()

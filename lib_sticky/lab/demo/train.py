@@ -2,8 +2,8 @@
 
     python -m lib_sticky.lab.demo.train --out runs/demo
 
-Stages, each resumable from `--out`: encoder, text, latents, decoder, unet, export. With `--stage` one alone runs, so
-that the decoder can be trained beside the UNet in a second process.
+Stages, each resumable from `--out`: encoder, text, latents, decoder, unet, export, and then judges and report, which
+measure what came out. With `--stage` one alone runs, so that two can be trained beside each other.
 """
 
 from __future__ import annotations
@@ -17,38 +17,27 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel
 
+from lib_sticky.lab.demo import evaluate, train_judges
 from lib_sticky.lab.demo.autoencoder import encode, normalise, train_decoder, train_encoder
-from lib_sticky.lab.demo.captions import LEVELS, SHIPPED_LEVEL
+from lib_sticky.lab.demo.captions import LEVELS
 from lib_sticky.lab.demo.diffusion import (
     Batches,
     Latents,
     UNetTrainer,
     captioned,
     rows_with_window,
-    text_states,
     whole_batch,
     window_batch,
 )
 from lib_sticky.lab.demo.examples import CHUNK, chunk, chunk_scenes, pool
 from lib_sticky.lab.demo.layout import new_autoencoder, new_text_encoder, new_unet
 from lib_sticky.lab.demo.ldm_form import save
+from lib_sticky.lab.demo.options import STAGES, arguments
+from lib_sticky.lab.demo.preview import save_preview
 from lib_sticky.lab.demo.run_folder import Progress, RunFolder
-from lib_sticky.lab.demo.sampling import decode, sample
-from lib_sticky.lab.demo.sheet import save_sheet
 from lib_sticky.lab.demo.text_encoder import train_text_encoder
 
-STAGES = ("encoder", "text", "latents", "decoder", "unet", "export")
 KEEP_EVERY = 100
-SHEET_PROMPTS = (
-    "a red circle on a white background",
-    "two small blue squares on a yellow background",
-    "a large green star on black",
-    "three orange hearts on a white background",
-    "a purple triangle on the left on a white background",
-    "a big yellow cross on a blue background",
-    "a red house with a tree under the sun",
-    "a blurry red heart on white",
-)
 
 
 def encoder_stage(run: RunFolder, args: argparse.Namespace) -> None:
@@ -111,24 +100,18 @@ def _data(run: RunFolder, args: argparse.Namespace) -> Latents:
 
 def _trainer(run: RunFolder, args: argparse.Namespace) -> UNetTrainer:
     torch.manual_seed(args.seed)
-    trainer = UNetTrainer(new_unet(), args.rate, args.steps)
+    trainer = UNetTrainer(new_unet().to(args.device), args.rate, args.steps)
     if run.has("unet"):
         trainer.weights.load(run.load("unet"))
     return trainer
 
 
 def _sheet(run: RunFolder, trainer: UNetTrainer, step: int) -> None:
-    """Samples of the averaged weights at CFG 5, when a decoder is there to see them with."""
-    if not run.has("decoder"):
-        return
-    trainer.weights.settle()
-    prompts = [prompt for prompt in SHEET_PROMPTS for _ in range(2)]
-    start = torch.randn(len(prompts), 4, 16, 16, generator=torch.Generator().manual_seed(1))
-    states = text_states(_text(run), prompts)
-    empty = text_states(_text(run), [""]).expand_as(states)
-    pictures = decode(_autoencoder(run), sample(trainer.unet, states, empty, 5.0, start))
-    save_sheet(pictures, 8, run.path / "sheets" / f"step_{step:06d}.png")
-    trainer.weights.resume()
+    """Samples of the averaged weights, when a decoder is there to see them with."""
+    if run.has("decoder"):
+        trainer.weights.settle()
+        save_preview(trainer.unet, _autoencoder(run), _text(run), run.path / "sheets" / f"step_{step:06d}.png")
+        trainer.weights.resume()
 
 
 def unet_stage(run: RunFolder, args: argparse.Namespace) -> None:
@@ -169,14 +152,32 @@ def decoder_stage(run: RunFolder, args: argparse.Namespace) -> None:
     train_decoder(vae, latents, pictures, args.decoder_steps, 4, args.seed, report)
 
 
+def _target(run: RunFolder, args: argparse.Namespace) -> Path:
+    return args.checkpoint or run.path / "sticky-demo.safetensors"
+
+
 def export_stage(run: RunFolder, args: argparse.Namespace) -> None:
     """Write the LDM single file."""
     trainer = _trainer(run, args)
     trainer.weights.settle()
-    target = args.checkpoint or run.path / "sticky-demo.safetensors"
+    target = _target(run, args)
     note = {"quality_words": args.level, "unet_steps": str(trainer.weights.done), "seed": str(args.seed)}
-    save(target, trainer.unet, _autoencoder(run), _text(run), note)
+    save(target, trainer.unet.cpu(), _autoencoder(run), _text(run), note)
     print(f"wrote {target}")
+
+
+def judges_stage(run: RunFolder, args: argparse.Namespace) -> None:
+    """Train the judges on pictures that went through this autoencoder."""
+    target = str(_target(run, args))
+    weights = str(args.judges or run.path / "judges.safetensors")
+    train_judges.main(["--model", target, "--out", weights, "--steps", str(args.judge_steps)])
+
+
+def report_stage(run: RunFolder, args: argparse.Namespace) -> None:
+    """Measure the model with the shipped judges: the tables and sheets of docs/MODEL.md."""
+    counts = ["--count", str(args.count), "--count-others", str(args.count_others), "--threads", str(args.threads)]
+    target = ["--model", str(_target(run, args)), "--out", str(run.path / "report"), "--parts", args.parts]
+    evaluate.main([*target, *counts])
 
 
 _RUNNERS: dict[str, Any] = {
@@ -186,31 +187,9 @@ _RUNNERS: dict[str, Any] = {
     "unet": unet_stage,
     "decoder": decoder_stage,
     "export": export_stage,
+    "judges": judges_stage,
+    "report": report_stage,
 }
-
-
-def arguments(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the run; an old run goes on")
-    parser.add_argument("--stage", choices=(*STAGES, "all"), default="all")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--level", choices=tuple(LEVELS), default=SHIPPED_LEVEL, help="how hard quality words push")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--compile", action="store_true", help="torch.compile the UNet (needs a C++ compiler)")
-    parser.add_argument("--encoder-chunks", type=int, default=60, help="hundreds of pictures for the autoencoder")
-    parser.add_argument("--encoder-steps", type=int, default=500)
-    parser.add_argument("--text-steps", type=int, default=600)
-    parser.add_argument("--chunks", type=int, default=120, help="hundreds of pictures for the UNet")
-    parser.add_argument("--captions", type=int, default=2, help="captions written for each picture")
-    parser.add_argument("--steps", type=int, default=6000, help="UNet steps in all")
-    parser.add_argument("--window-steps", type=int, default=3000, help="how many of them on windows")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--decoder-steps", type=int, default=4000)
-    parser.add_argument("--sheet-every", type=int, default=500)
-    parser.add_argument("--checkpoint", type=Path, help="where to write the single file (default: inside --out)")
-    return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:

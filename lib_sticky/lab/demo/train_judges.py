@@ -1,6 +1,6 @@
-"""Training of the judges on renders, half of them seen through the autoencoder; held-out accuracy goes into the file.
+"""Training of the judges on renders, a third of them seen through the autoencoder; held-out accuracy goes along.
 
-    python -m lib_sticky.lab.demo.train_judges --steps 1200
+    python -m lib_sticky.lab.demo.train_judges --steps 2500
 """
 
 from __future__ import annotations
@@ -82,24 +82,24 @@ def train(pictures: Tensor, scenes: list[Scene], steps: int, batch: int) -> Judg
         loss = loss + 4 * nnf.binary_cross_entropy_with_logits(good.float(), quality[rows])
         weights.step(loss)
         if step % 100 == 0:
-            print(f"judges {step}/{steps} loss {float(loss):.3f} {time.monotonic() - started:.0f} s", flush=True)
+            print(f"judges {step}/{steps} loss {float(loss.detach()):.3f} {time.monotonic() - started:.0f} s", flush=True)
     return net.eval()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train, measure on held-out renders that went through the autoencoder, save."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--chunks", type=int, default=80, help=f"chunks of {CHUNK} pictures to train on")
-    parser.add_argument("--held-out", type=int, default=20, help="chunks to measure on")
+    parser.add_argument("--chunks", type=int, default=36, help=f"chunks of {CHUNK} pictures to train on")
+    parser.add_argument("--held-out", type=int, default=10, help="chunks to measure on")
     parser.add_argument("--model", type=Path, default=CHECKPOINT)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     args = parser.parse_args(argv)
     vae = load_sd(args.model).vae.to(torch.bfloat16)
     made = [chunk(SEED, number, BAD_SHARE) for number in range(args.chunks)]
     scenes = [scene for _, part in made for scene in part]
-    seen = [through(vae, part).mul(255).round().byte() if i % 2 else part for i, (part, _) in enumerate(made)]
+    seen = [through(vae, part).mul(255).round().byte() if i % 3 == 0 else part for i, (part, _) in enumerate(made)]
     net = train(torch.cat(seen), scenes, args.steps, args.batch)
     held = [chunk(SEED + 1, number, BAD_SHARE) for number in range(args.held_out)]
     said = judge(torch.cat([through(vae, part) for part, _ in held]), net)

@@ -1,0 +1,41 @@
+"""The command line of the training program; the defaults are those of the shipped model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lib_sticky.lab.demo.captions import LEVELS, SHIPPED_LEVEL
+from lib_sticky.lab.demo.evaluate import PARTS
+
+STAGES = ("encoder", "text", "latents", "decoder", "unet", "export", "judges", "report")
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Trains the demo model from nothing but this repository.")
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the run; an old run goes on")
+    parser.add_argument("--stage", choices=(*STAGES, "all"), default="all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--level", choices=tuple(LEVELS), default=SHIPPED_LEVEL, help="how hard quality words push")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the UNet trains")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the UNet (needs a C++ compiler)")
+    parser.add_argument("--encoder-chunks", type=int, default=60, help="hundreds of pictures for the autoencoder")
+    parser.add_argument("--encoder-steps", type=int, default=1100)
+    parser.add_argument("--text-steps", type=int, default=1200)
+    parser.add_argument("--chunks", type=int, default=100, help="hundreds of pictures for the UNet")
+    parser.add_argument("--captions", type=int, default=2, help="captions written for each picture")
+    parser.add_argument("--steps", type=int, default=8500, help="UNet steps in all")
+    parser.add_argument("--window-steps", type=int, default=1500, help="how many of them on windows")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=1.2e-3)
+    parser.add_argument("--decoder-steps", type=int, default=2600)
+    parser.add_argument("--sheet-every", type=int, default=1000)
+    parser.add_argument("--checkpoint", type=Path, help="where to write the single file (default: inside --out)")
+    parser.add_argument("--judges", type=Path, help="where to write the judges (default: inside --out)")
+    parser.add_argument("--judge-steps", type=int, default=2500)
+    parser.add_argument("--count", type=int, default=1000, help="prompts at CFG 5 in the report")
+    parser.add_argument("--count-others", type=int, default=0, help="prompts at other scales (default: as --count)")
+    parser.add_argument("--parts", default=PARTS, help="comma list of measurements in the report")
+    return parser.parse_args(argv)
