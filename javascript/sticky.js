@@ -20,7 +20,7 @@
         return values;
     }
 
-    function show(target, answer) {
+    function show(target, answer, ticked) {
         target.replaceChildren();
         target.classList.add("sticky-preview");
         const line = (kind, words) => {
@@ -33,7 +33,7 @@
             line("sticky-warning", answer.error);
             return;
         }
-        line("sticky-count", "Negative that will be used:");
+        line("sticky-count", ticked ? "Negative that will be used:" : "Negative that would be used, if this were ticked:");
         line("sticky-negative", answer.negative || "(empty)");
         if (answer.tokens !== null) {
             line("sticky-count", `${answer.tokens} tokens in ${answer.chunks} ${answer.chunks === 1 ? "chunk" : "chunks"} of 75`);
@@ -51,15 +51,17 @@
             cfg_scale: Number(text(`${tab}_cfg_scale`)) || 7,
             sticky: fields(prefix),
         };
-        const key = JSON.stringify(body);
+        const tick = find(`#${prefix}_enabled input[type=checkbox]`);
+        const ticked = tick === null || tick.checked;
+        const key = JSON.stringify([body, ticked]);
         if (target.dataset.key === key) return;
         target.dataset.key = key;
         try {
             const answer = await fetch("sticky/v1/preview", {
-                method: "POST", headers: { "Content-Type": "application/json" }, body: key,
+                method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
             });
             const found = await answer.json();
-            if (target.dataset.key === key) show(target, answer.ok ? found : { error: found.detail });
+            if (target.dataset.key === key) show(target, answer.ok ? found : { error: found.detail }, ticked);
         } catch (error) {
             target.dataset.key = "";
         }
