@@ -16,5 +16,8 @@ def tracked_text(config: Config, positive: str, negative: str, *, hires: bool = 
     """The negative prompt of one image in the first or hires pass; `negative` itself where `config` does not act."""
     if not acts(config, hires=hires):
         return negative
-    terms = on_interval(config.terms.strip(), config.start, config.stop, hires=hires)
-    return track(positive, negative, terms, own_chunk=config.placement == OWN_CHUNK)
+
+    def edit(tail: str) -> str:
+        return on_interval(tail, config.start, config.stop, hires=hires)
+
+    return track(positive, negative, config.terms, own_chunk=config.placement == OWN_CHUNK, edit=edit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lib_sticky.prompt.brackets import drop_negative_weights
 from lib_sticky.prompt.branches import branches
 from lib_sticky.prompt.extra_networks import strip_extra_networks
@@ -9,9 +11,12 @@ from lib_sticky.prompt.extra_networks import strip_extra_networks
 SAME_CHUNK_JOIN = ", "
 OWN_CHUNK_JOIN = " BREAK "
 
+Edit = Callable[[str], str]
+"""Turns the terms, with what joins them to the rest, into prompt editing that brings them in and out together."""
 
-def track(positive: str, user_negative: str, terms: str, *, own_chunk: bool = False) -> str:
-    """The negative that tracks `positive`: its copy, then `user_negative`, then `terms`.
+
+def track(positive: str, user_negative: str, terms: str, *, own_chunk: bool = False, edit: Edit = str) -> str:
+    """The negative that tracks `positive`: its copy, then `user_negative`, then `terms` as `edit` writes them.
 
     The copy comes first because CLIP is causal: what precedes the terms is then encoded as in the positive. It keeps
     weights, prompt editing, alternation, BREAK, escapes and embeddings as written; AND and its kin become BREAK and
@@ -21,13 +26,14 @@ def track(positive: str, user_negative: str, terms: str, *, own_chunk: bool = Fa
     An empty positive leaves `user_negative` as it is. Applying it to its own result changes nothing.
     Source of the recipe: the negative contains the prompt itself plus undesirable terms (docs/STICKY.md).
     """
-    copy = copied(positive)
+    copy, terms = copied(positive), terms.strip()
     if not copy:
         return user_negative
     join = OWN_CHUNK_JOIN if own_chunk else SAME_CHUNK_JOIN
-    own = _without_terms(_without_copy(user_negative.strip(), copy), terms.strip())
-    rest = SAME_CHUNK_JOIN.join(part for part in (own, terms.strip()) if part)
-    return join.join(part for part in (copy, rest) if part)
+    own = _without_copy(_without_tail(user_negative.strip(), terms, edit), copy)
+    own = "" if own == terms else own
+    head = join.join(part for part in (copy, own) if part)
+    return head + (edit((SAME_CHUNK_JOIN if own else join) + terms) if terms else "")
 
 
 def copied(positive: str) -> str:
@@ -45,9 +51,9 @@ def _without_copy(negative: str, copy: str) -> str:
     return negative
 
 
-def _without_terms(negative: str, terms: str) -> str:
-    if negative == terms:
-        return ""
-    if terms and negative.endswith(SAME_CHUNK_JOIN + terms):
-        return negative[: -len(SAME_CHUNK_JOIN + terms)].strip()
+def _without_tail(negative: str, terms: str, edit: Edit) -> str:
+    for join in (SAME_CHUNK_JOIN, OWN_CHUNK_JOIN):
+        tail = edit(join + terms) if terms else ""
+        if tail and negative.endswith(tail):
+            return negative[: -len(tail)].strip()
     return negative

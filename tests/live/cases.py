@@ -95,7 +95,7 @@ def cases() -> list[Case]:
         Case(
             "terms from 0.25 to 0.75",
             "a cat",
-            "a cat, [:[blurry, (bad:1.2)::0.75]:0.25]",
+            "a cat[:[, blurry, (bad:1.2)::0.75]:0.25]",
             sticky={**STICKY, "start": 0.25, "stop": 0.75},
         ),
         Case("batch of 4 seeds", "a cat", plain, extra={"batch_size": 4}),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lib_sticky.config import Config
 from lib_sticky.prompt.interval import on_interval
 from lib_sticky.prompt.negative import tracked_text
+from lib_sticky.prompt.schedule import schedule
 from lib_sticky.prompt.track import copied, track
 
 BY_HAND = [
@@ -93,7 +94,8 @@ def test_an_interval_always_has_a_point_for_without_one_it_is_a_step() -> None:
 
 def test_the_config_decides_what_is_built() -> None:
     config = Config(enabled=True, terms=" bad ", placement="own chunk", start=0.1, hires="off")
-    assert tracked_text(config, "a cat", "ugly") == "a cat BREAK ugly, [:bad:0.1]"
+    assert tracked_text(config, "a cat", "ugly") == "a cat BREAK ugly[:, bad:0.1]"
+    assert tracked_text(config, "a cat", "") == "a cat[: BREAK bad:0.1]"
     assert tracked_text(config, "a cat", "ugly", hires=True) == "ugly"
     assert tracked_text(Config(), "a cat", "ugly") == "ugly"
 
@@ -104,13 +106,25 @@ PIECES = st.sampled_from([*MARKS, *WORDS])
 TEXT = st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=40).map("".join))
 
 
+def late(tail: str) -> str:
+    return on_interval(tail, 0.1, 0.9)
+
+
 @settings(max_examples=10_000, deadline=None)
-@given(TEXT, TEXT, TEXT, st.booleans())
-@example("a", "a, a", "a", False)
-@example("a", "b, a BREAK b", "b", True)
-def test_applying_it_twice_changes_nothing(positive: str, negative: str, terms: str, own_chunk: bool) -> None:
-    once = track(positive, negative, terms, own_chunk=own_chunk)
-    assert track(positive, once, terms, own_chunk=own_chunk) == once
+@given(TEXT, TEXT, TEXT, st.booleans(), st.booleans())
+@example("a", "a, a", "a", False, False)
+@example("a", "b, a BREAK b", "b", True, False)
+def test_applying_it_twice_changes_nothing(
+    positive: str, negative: str, terms: str, own_chunk: bool, edited: bool
+) -> None:
+    edit = late if edited else str
+    once = track(positive, negative, terms, own_chunk=own_chunk, edit=edit)
+    assert track(positive, once, terms, own_chunk=own_chunk, edit=edit) == once
+
+
+def test_outside_their_interval_the_terms_leave_the_copy_alone() -> None:
+    text = tracked_text(Config(enabled=True, terms="bad", start=0.25, stop=0.75), "a cat", "")
+    assert schedule(text, 20) == ((5, "a cat"), (15, "a cat, bad"), (20, "a cat"))
 
 
 @settings(max_examples=2_000, deadline=None)
