@@ -33,8 +33,8 @@ class Prompts:
     def held_out(cls, count: int, seed: int = 90_000) -> Prompts:
         """Scenes from a generator that training never used; the wording comes from the same grammar."""
         rng = random.Random(f"held out/{seed}")
-        scenes = [objects_scene(rng) for _ in range(count)]
-        return cls([subject(rng, scene) for scene in scenes], scenes)
+        pairs = [(scene, subject(rng, scene)) for scene in (objects_scene(rng) for _ in range(count))]
+        return cls([text for _, text in pairs], [scene for scene, _ in pairs])
 
     def right(self, said: Judgement) -> tuple[Tensor, Tensor, Tensor]:
         """Which pictures have the prompt's shape, colour and count; bool [N] each."""

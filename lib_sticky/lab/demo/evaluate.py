@@ -1,6 +1,6 @@
 """Measures the demo model: a table over CFG scales with a picture sheet each, and the tests of docs/MODEL.md.
 
-    python -m lib_sticky.lab.demo.evaluate --count 300 --out eval
+python -m lib_sticky.lab.demo.evaluate --count 300 --out eval
 """
 
 from __future__ import annotations
@@ -150,8 +150,9 @@ def main(argv: list[str] | None = None) -> int:
     prompts, others = Prompts.held_out(args.count), Prompts.held_out(args.count_others or args.count)
     parts, report = args.parts.split(","), {}
     if "cfg" in parts:
-        real = real_features(pipe, 2000, 1)
-        print("real against real:", round(frechet_distance(real_features(pipe, 1000, 2), real), 1), flush=True)
+        real = real_features(pipe, 800, 1)
+        floor = frechet_distance(real_features(pipe, 200, 2), real)
+        print(f"200 real pictures against 800 others: {floor:.1f}", flush=True)
         rows = cfg_table(pipe, others, [s for s in SCALES if s != STANDARD], real, args.out)
         rows |= cfg_table(pipe, prompts, [STANDARD], real, args.out)
         report["CFG"] = {f"{scale:g}": rows[f"{scale:g}"] for scale in SCALES}

@@ -1,7 +1,7 @@
 """A fine-tune of the demo model on half of the colours, to have something to merge.
 
-    python -m lib_sticky.lab.demo.finetune --half warm --out models/warm.safetensors
-    python -m lib_sticky.lab.demo.finetune --half cold --out models/cold.safetensors
+python -m lib_sticky.lab.demo.finetune --half warm --out models/warm.safetensors
+python -m lib_sticky.lab.demo.finetune --half cold --out models/cold.safetensors
 """
 
 from __future__ import annotations

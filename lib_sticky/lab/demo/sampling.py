@@ -62,7 +62,5 @@ def sample(
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: Tensor, batch: int = 20) -> Tensor:
     """Pictures before clamping, float32 [N,3,8h,8w], 0..1 inside the range, from scaled latents."""
-    parts = [
-        vae.decode((z / SCALE_FACTOR).to(vae.dtype), return_dict=False)[0].float() for z in latents.split(batch)
-    ]
+    parts = [vae.decode((z / SCALE_FACTOR).to(vae.dtype), return_dict=False)[0].float() for z in latents.split(batch)]
     return torch.cat(parts).add_(1).div_(2)
