@@ -118,9 +118,7 @@ def make_plan(recipe: Recipe, sources: Mapping[str, Source], target: Path, *, ke
     )
 
 
-def _target_problems(
-    sources: Mapping[str, Source], target: Path, tensors: tuple[OutputTensor, ...]
-) -> Iterator[str]:
+def _target_problems(sources: Mapping[str, Source], target: Path, tensors: tuple[OutputTensor, ...]) -> Iterator[str]:
     if not tensors:
         yield "no tensor is left to write; look at the recipe's omit patterns"
     for source in sources.values():

@@ -16,7 +16,7 @@ _FONTS = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "mo
 
 def looks(css: str, script: str) -> dict[str, Any]:
     """How the page looks and the script it runs, for `blocks` and `mount`."""
-    return {"css": css, "head": f"<script>{script}</script>", "theme": gr.themes.Default(**_FONTS)}
+    return {"css": css, "head": f"<script>{script}</script>", "theme": gr.themes.Default(**_FONTS)}  # pyright: ignore[reportArgumentType]
 
 
 def blocks(title: str, looks: Mapping[str, Any]) -> gr.Blocks:

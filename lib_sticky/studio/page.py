@@ -124,7 +124,7 @@ def _lay_out(desk: Desk) -> None:
                      show_progress="hidden")
         for button, compared in ((generate, False), (compare, True))
     ]  # fmt: skip
-    cancel.click(lambda: said("Cancelled."), None, [status], cancels=runs, show_progress="hidden")
+    cancel.click(lambda: said("Cancelled."), None, [status], cancels=runs, show_progress="hidden")  # pyright: ignore[reportArgumentType]
     pictures.select(_chosen_text, [texts], [infotext], show_progress="hidden")
     use.click(_used, [infotext], [status, *inputs[1:]], show_progress="hidden")
 

@@ -14,8 +14,8 @@ from tests.live.webui import URL, Answer, Refused, call, job
 def verdict(case: Case, *, tells: bool = True) -> str:
     """Whether the pictures are identical; with `tells`, a third job shows that they could have differed.
 
-    The Forge family draws inpainting noise, and A1111's encoder its samples, from a global generator whose state the job
-    before leaves behind. So where pictures differ, both jobs run again, each after a job like itself.
+    The Forge family draws inpainting noise, and A1111's encoder its samples, from a global generator whose state is
+    what the job before left. So where pictures differ, both jobs run again, each after a job like itself.
     """
     ticked, by_hand = job(case.payload(), case.sticky), job(case.payload_by_hand())
     worst = apart(ticked, by_hand)

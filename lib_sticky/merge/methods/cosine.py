@@ -46,9 +46,7 @@ def similarity(a: torch.Tensor, b: torch.Tensor, *, normalise: bool) -> torch.Te
     return (column_cosine(a, b, 0) + whole_cosine(a, b)) / 2
 
 
-def _cosine(
-    a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor], alpha: float, *, normalise: bool
-) -> PerKey:
+def _cosine(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor], alpha: float, *, normalise: bool) -> PerKey:
     """Look at every tensor once for the range of similarities, then mix each by where it lies in that range."""
     keys = [key for key in a if key in b and not key.startswith("first_stage_model.")]
     seen = [similarity(a[key], b[key], normalise=normalise).flatten().numpy() for key in keys]

@@ -163,5 +163,3 @@ def _space(hint: Any, inputs: list[Input]) -> str:
 def _parameter(item: inspect.Parameter, hint: Any) -> Parameter:
     kind, control = (get_args(hint)[0], get_args(hint)[1]) if get_origin(hint) is Annotated else (hint, None)
     return Parameter(item.name, kind, item.default, control)
-
-
