@@ -14,8 +14,9 @@ class ModelError(ValueError):
 
 
 def shipped() -> list[Path]:
-    """The single files that come with the project, the first of them the one to start with."""
-    return sorted(MODELS.glob("*/*.safetensors"), key=lambda path: (path.parent.name != "sticky-demo", path))
+    """The models that come with the project, each a single file with its .yaml; the first is the one to start with."""
+    found = (path.with_suffix(".safetensors") for path in MODELS.glob("*/*.yaml"))
+    return sorted(filter(Path.is_file, found), key=lambda path: (path.parent.name != "sticky-demo", path))
 
 
 def chosen(path: str) -> Path:
