@@ -20,11 +20,6 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 OLDEST = (3, 10)
 EXTRAS_OF = {"test": ("studio", "test"), "bench": ("studio", "bench")}
-CHECKS = (
-    ("ruff", "check", "."),
-    ("ruff", "format", "--check", "."),
-    ("pyright",),
-)
 
 
 def main(arguments: list[str]) -> int:
@@ -41,7 +36,12 @@ def main(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """Static checks, then pytest with `arguments`; the first failing status, after all have run."""
-    results = [] if arguments else [call([str(python()), "-m", *check]) for check in CHECKS]
+    checks = (
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("pyright", "--pythonpath", str(python())),
+    )
+    results = [] if arguments else [call([str(python()), "-m", *check]) for check in checks]
     results.append(call([str(python()), "-m", "pytest", *arguments]))
     return next((status for status in results if status), 0)
 
