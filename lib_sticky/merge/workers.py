@@ -56,8 +56,12 @@ class Crew:
         for thread in threads:
             thread.start()
         try:
-            while any(thread.is_alive() for thread in threads):
-                threads[0].join(TICK) if threads[0].is_alive() else time.sleep(TICK)
+            at_work = True
+            while at_work:
+                at_work = any(thread.is_alive() for thread in threads)
+                if at_work:
+                    threads[0].join(TICK) if threads[0].is_alive() else time.sleep(TICK)
+                # Asked and told once more after the last part, so that no merge is too short for either.
                 if cancelled():
                     self._fail(MergeCancelled("cancelled; nothing was left behind"))
                 if progress:
