@@ -7,12 +7,12 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_sticky import config
 from lib_sticky.config import Config, ConfigError
 from lib_sticky.studio import job as jobs
+from lib_sticky.studio.flags import folder_and_model
 from lib_sticky.studio.job import NATIVE, Job, JobError
 
 if TYPE_CHECKING:
@@ -30,16 +30,7 @@ def main(argv: Sequence[str]) -> int:
         base = _base(found)
     except (JobError, ConfigError) as error:
         parser.error(_said(error))
-    out = Path(found.out).expanduser()
-    if out.exists() and not out.is_dir():
-        parser.error(f"--out: {out} is a file; name a folder")
-    from lib_sticky.studio.models import ModelError, chosen, open_model
-
-    try:
-        path = chosen(found.model)
-        host = open_model(path)
-    except ModelError as error:
-        parser.error(f"--model: {error}")
+    out, path, host = folder_and_model(parser, found)
     from lib_sticky.studio.arms import folder_name, planned
     from lib_sticky.studio.comparing import Comparing
     from lib_sticky.studio.judging import judge_for

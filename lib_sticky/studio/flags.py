@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lib_sticky import config
 from lib_sticky.config import Config, ConfigError, Option
 from lib_sticky.studio import job as jobs
 from lib_sticky.studio.job import Job, JobError
+
+if TYPE_CHECKING:
+    from lib_sticky.hosts.diffusers import Diffusers
 
 SWITCH = "sticky"
 """The flag of the config's `enabled` field."""
@@ -52,3 +56,20 @@ def _add(group: Any, name: str, about: Option, default: Any) -> None:
         _flag(name), dest=name, type=kind, default=default, choices=about.choices or None,
         metavar=None if about.choices else {str: "TEXT", int: "N", float: "X"}[kind], help=text + shown,
     )  # fmt: skip
+
+
+def folder_and_model(parser: argparse.ArgumentParser, found: argparse.Namespace) -> tuple[Path, Path, Diffusers]:
+    """The folder of --out, the path of --model and that model opened; exits by way of `parser` where one is no use.
+
+    What opening needs is imported here, after the other flags were found good, because it takes seconds.
+    """
+    out = Path(found.out).expanduser()
+    if out.exists() and not out.is_dir():
+        parser.error(f"--out: {out} is a file; name a folder")
+    from lib_sticky.studio.models import ModelError, chosen, open_model
+
+    try:
+        path = chosen(found.model)
+        return out, path, open_model(path)
+    except ModelError as error:
+        parser.error(f"--model: {error}")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib_sticky.studio.flags import add_job_flags, job_of
+from lib_sticky.studio.flags import add_job_flags, folder_and_model, job_of
 from lib_sticky.studio.job import Job
 
 if TYPE_CHECKING:
@@ -24,16 +24,7 @@ def main(argv: Sequence[str]) -> int:
         job = job_of(found)
     except ValueError as error:
         parser.error(str(error))
-    out = Path(found.out).expanduser()
-    if out.exists() and not out.is_dir():
-        parser.error(f"--out: {out} is a file; name a folder")
-    from lib_sticky.studio.models import ModelError, chosen, open_model
-
-    try:
-        path = chosen(found.model)
-        host = open_model(path)
-    except ModelError as error:
-        parser.error(f"--model: {error}")
+    out, path, host = folder_and_model(parser, found)
     try:
         return _run(host, path.stem, job, out, compare=found.compare)
     except KeyboardInterrupt:
