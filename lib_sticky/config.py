@@ -8,42 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-MAX_TEXT = 20_000
-"""Longest text, in characters, that a field takes; A1111 itself becomes unusable long before."""
+from lib_sticky.guidance_fields import GuidanceFields
+from lib_sticky.negative_fields import NegativeFields
+from lib_sticky.option import ConfigError, Option, check, option, schema_of, shown
 
-
-class ConfigError(ValueError):
-    """A field that cannot be used; `field` names it.
-
-    `status_code` and `detail` are instance attributes because both hosts' API error handlers read them from there
-    (A1111 modules/api/api.py, `handle_exception`).
-    """
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"Sticky: {field}: {message}")
-        self.field = field
-        self.status_code = 422
-        self.detail = str(self)
-
-
-@dataclass(frozen=True)
-class Option:
-    """How one field is shown and checked: label and help for people, range and choices for values."""
-
-    label: str
-    help: str
-    minimum: float = 0.0
-    maximum: float = 1.0
-    step: float = 0.01
-    choices: tuple[str, ...] = ()
-    lines: int = 1
-
-
-def option(default: Any, **about: Any) -> Any:
-    """A dataclass field with its default and its `Option`."""
-    return dataclasses.field(default=default, metadata={"option": Option(**about)})
-
-
+STICKY = "Sticky negatives"
 SAME_CHUNK = "same chunk"
 OWN_CHUNK = "own chunk"
 HIRES_SAME = "same"
@@ -51,48 +20,71 @@ HIRES_OFF = "off"
 
 
 @dataclass(frozen=True)
-class Config:
-    """What one job is asked to do; the defaults are what an absent field means, in every version."""
+class StickyFields:
+    """The tracked negative."""
 
     enabled: bool = option(
         False,
         label="Sticky negatives",
         help="Make the negative the positive prompt plus the undesirable terms, at every step.",
+        group=STICKY,
+        switch=True,
     )
     terms: str = option(
         "awful, bad hands, blurry, distorted, bad, artifacting",
         label="Undesirable terms",
         help="What the picture should be free of. Added after the copied prompt; prompt syntax works here too.",
+        group=STICKY,
         lines=2,
     )
     placement: str = option(
         SAME_CHUNK,
         label="Placement of the terms",
         help="Own chunk puts a BREAK before them, so that the copy is encoded exactly as in the positive.",
+        group=STICKY,
         choices=(SAME_CHUNK, OWN_CHUNK),
     )
     start: float = option(
         0.0,
         label="Terms start",
         help="Fraction of the steps from which the terms are in the negative; before it there is no guidance.",
+        group=STICKY,
     )
     stop: float = option(
         1.0,
         label="Terms stop",
         help="Fraction of the steps up to which they stay in it.",
+        group=STICKY,
     )
     hires: str = option(
         HIRES_SAME,
         label="Sticky in the hires pass",
         help="Same tracks the hires prompt; off uses the negative prompt as typed.",
+        group=STICKY,
         choices=(HIRES_SAME, HIRES_OFF),
     )
 
+
+@dataclass(frozen=True)
+class Config(NegativeFields, GuidanceFields, StickyFields):
+    """What one job is asked to do; the defaults are what an absent field means, in every version.
+
+    Fields are only ever added at the end: the positions of the panel's components, which old API payloads use, are
+    theirs.
+    """
+
     def __post_init__(self) -> None:
         for name, about in OPTIONS.items():
-            _check(name, about, getattr(self, name))
-        if self.start > self.stop:
-            raise ConfigError("start", f"{self.start} is after stop ({self.stop}); use a start that is not after it")
+            check(name, about, DEFAULTS[name], getattr(self, name))
+        for start, stop in INTERVALS:
+            first, last = getattr(self, start), getattr(self, stop)
+            if first > last:
+                raise ConfigError(start, f"{first} is after {stop} ({last}); use a start that is not after it")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the job is asked for anything at all."""
+        return any(getattr(self, name) != DEFAULTS[name] for name in SWITCHES)
 
 
 def _options() -> dict[str, Option]:
@@ -101,30 +93,16 @@ def _options() -> dict[str, Option]:
 
 OPTIONS: Mapping[str, Option] = _options()
 DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in dataclasses.fields(Config)}
+SWITCHES = tuple(name for name, about in OPTIONS.items() if about.switch)
+"""The fields that turn something on by themselves."""
+
+INTERVALS = tuple((name, name[:-5] + "stop") for name in OPTIONS if name.endswith("start"))
+"""The pairs of fields of which the first may not be after the second."""
 
 
-def _check(name: str, about: Option, value: Any) -> None:
-    """Raise ConfigError unless `value` has the type of the field's default and lies in its range."""
-    default = DEFAULTS[name]
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise ConfigError(name, f"{_shown(value)} is not true or false")
-    elif isinstance(default, float):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ConfigError(name, f"{_shown(value)} is not a number")
-        if not about.minimum <= value <= about.maximum:
-            raise ConfigError(name, f"{_shown(value)} is outside {about.minimum} to {about.maximum}")
-    elif not isinstance(value, str):
-        raise ConfigError(name, f"{_shown(value)} is not text")
-    elif about.choices and value not in about.choices:
-        raise ConfigError(name, f"{_shown(value)} is not one of: {', '.join(about.choices)}")
-    elif len(value) > MAX_TEXT:
-        raise ConfigError(name, f"{len(value)} characters are too many; {MAX_TEXT} is the most")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def in_group(group: str) -> tuple[str, ...]:
+    """The names of the fields of one group, in order."""
+    return tuple(name for name, about in OPTIONS.items() if about.group == group)
 
 
 def parse(values: Any) -> Config:
@@ -135,7 +113,7 @@ def parse(values: Any) -> Config:
     Raises ConfigError that names the field, and for an unknown one the nearest that exists.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError("(whole value)", f"expected one object of field names, got {_shown(values)}")
+        raise ConfigError("(whole value)", f"expected one object of field names, got {shown(values)}")
     named = cast("Mapping[Any, Any]", values)
     return Config(**{_known(name): _plain(str(name), value) for name, value in named.items()})
 
@@ -144,7 +122,7 @@ def _known(name: Any) -> str:
     if name in DEFAULTS:
         return name
     near = difflib.get_close_matches(str(name)[:60], DEFAULTS, n=1, cutoff=0.0)[0]
-    raise ConfigError(_shown(name), f"no such field; the nearest is {near!r}. All fields: {', '.join(DEFAULTS)}")
+    raise ConfigError(shown(name), f"no such field; the nearest is {near!r}. GET /sticky/v1/schema lists all of them")
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -169,17 +147,5 @@ def schema() -> dict[str, Any]:
         "title": "Sticky",
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: _property(name, about) for name, about in OPTIONS.items()},
+        "properties": {name: schema_of(about, DEFAULTS[name]) for name, about in OPTIONS.items()},
     }
-
-
-def _property(name: str, about: Option) -> dict[str, Any]:
-    default = DEFAULTS[name]
-    common = {"title": about.label, "description": about.help, "default": default}
-    if isinstance(default, bool):
-        return {"type": "boolean", **common}
-    if isinstance(default, float):
-        return {"type": "number", **common, "minimum": about.minimum, "maximum": about.maximum}
-    if about.choices:
-        return {"type": "string", **common, "enum": list(about.choices)}
-    return {"type": "string", **common, "maxLength": MAX_TEXT}

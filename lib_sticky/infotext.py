@@ -13,8 +13,8 @@ SCHEMA = 1
 
 
 def dump(config: Config) -> str | None:
-    """The infotext value of `config`, or None when it is off, so that the key is absent then."""
-    if not config.enabled:
+    """The infotext value of `config`, or None when it asks for nothing, so that the key is absent then."""
+    if not config.is_on:
         return None
     return json.dumps({"v": SCHEMA, **changed(config)}, ensure_ascii=True, separators=(",", ":"))
 

@@ -17,7 +17,10 @@ STDLIB = set(sys.stdlib_module_names)
 
 # Third-party roots and rooms of our own that each room may import. Rooms not listed may import anything but a host.
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
-    "config.py": (set(), set()),
+    "option.py": (set(), set()),
+    "guidance_fields.py": (set(), {"option"}),
+    "negative_fields.py": (set(), {"option"}),
+    "config.py": (set(), {"option", "guidance_fields", "negative_fields"}),
     "infotext.py": (set(), {"config"}),
     "presets.py": (set(), {"config"}),
     "prompt": (set(), {"config", "prompt"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,10 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
     pictures = parser.add_argument_group("picture")
     for name, about in jobs.OPTIONS.items():
         _add(pictures, name, about, jobs.DEFAULTS[name])
-    negative = parser.add_argument_group("sticky negatives")
-    for name, about in config.OPTIONS.items():
-        _add(negative, name, about, config.DEFAULTS[name])
+    for group, options in groupby(config.OPTIONS.items(), lambda item: item[1].group):
+        shown = parser.add_argument_group(group)
+        for name, about in options:
+            _add(shown, name, about, config.DEFAULTS[name])
 
 
 def job_of(found: argparse.Namespace) -> Job:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import gradio as gr
 
-from lib_sticky.config import DEFAULTS, OPTIONS, ConfigError, parse
+from lib_sticky.config import DEFAULTS, OPTIONS, STICKY, ConfigError, in_group, parse
 from lib_sticky.presets import Presets
 from lib_sticky.prompt.packs import PACKS, merged
 
@@ -43,6 +44,7 @@ def build(elem_id: ElemId, switch: Callable[..., Any], presets: Presets) -> Pane
             with gr.Row(elem_classes=["sticky-row"]):
                 fields.update({name: _control(name, elem_id) for name in row})
         preset = _presets_row(elem_id, presets)
+    fields.update(_further_groups(elem_id))
     ordered = {name: fields[name] for name in DEFAULTS}
     add.click(fn=merged, inputs=[fields["terms"], pack], outputs=[fields["terms"]])
     _bind_presets(preset, list(ordered.values()), presets)
@@ -54,9 +56,23 @@ def fields_of(values: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(DEFAULTS, values, strict=True))
 
 
+def _further_groups(elem_id: ElemId) -> dict[str, Any]:
+    """An accordion for each further group of fields, in it a row for each technique."""
+    fields: dict[str, Any] = {}
+    groups = dict.fromkeys(about.group for about in OPTIONS.values() if about.group != STICKY)
+    for group in groups:
+        with gr.Accordion(group, open=False, elem_id=elem_id("group_" + group.lower().replace(" ", "_"))):
+            for _, names in groupby(in_group(group), lambda name: name.split("_")[0]):
+                with gr.Row(elem_classes=["sticky-row"]):
+                    fields.update({name: _control(name, elem_id) for name in names})
+    return fields
+
+
 def _control(name: str, elem_id: ElemId) -> Any:
     about, default = OPTIONS[name], DEFAULTS[name]
     common: dict[str, Any] = {"label": about.label, "info": about.help, "elem_id": elem_id(name)}
+    if isinstance(default, bool):
+        return gr.Checkbox(value=default, **common)
     if isinstance(default, float):
         return gr.Slider(about.minimum, about.maximum, value=default, step=about.step, **common)
     if about.choices:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib_sticky.config import Config, ConfigError
+from lib_sticky.config import DEFAULTS, SWITCHES, Config, ConfigError
 from lib_sticky.infotext import KEY, load
-from lib_sticky.webui.panel import SWITCH, Panel
+from lib_sticky.webui.panel import Panel
 
 
 def paste_fields(panel: Panel) -> list[tuple[Any, Callable[[Mapping[str, Any]], Any]]]:
@@ -22,8 +22,8 @@ def _reader(name: str) -> Callable[[Mapping[str, Any]], Any]:
     def read(params: Mapping[str, Any]) -> Any:
         config = pasted(params)
         if config is None:
-            # A picture made without the extension pastes as off; its other fields stay as the user had them.
-            return False if name == SWITCH else None
+            # A picture made without the extension pastes as off; how things are done stays as the user had it.
+            return DEFAULTS[name] if name in SWITCHES else None
         return getattr(config, name)
 
     return read

@@ -25,16 +25,19 @@ def add_axes(scripts_data: list[Any]) -> None:
 def _axis(make: Callable[..., Any], name: str) -> Any:
     about, default = OPTIONS[name], DEFAULTS[name]
     if isinstance(default, bool):
-        return make(PREFIX + about.label, _truth, _apply(name), choices=lambda: ["true", "false"])
+        return make(PREFIX + about.label, _truth(name), _apply(name), choices=lambda: ["true", "false"])
     if about.choices:
         return make(PREFIX + about.label, str, _apply(name), choices=lambda: list(about.choices))
     return make(PREFIX + about.label, type(default), _apply(name))
 
 
-def _truth(text: str) -> bool:
-    if text.strip().lower() not in ("true", "false"):
-        raise ConfigError("enabled", f"{text!r} is not true or false")
-    return text.strip().lower() == "true"
+def _truth(name: str) -> Callable[[str], bool]:
+    def truth(text: str) -> bool:
+        if text.strip().lower() not in ("true", "false"):
+            raise ConfigError(name, f"{text!r} is not true or false")
+        return text.strip().lower() == "true"
+
+    return truth
 
 
 def _apply(name: str) -> Callable[[Any, Any, Any], None]:

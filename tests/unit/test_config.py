@@ -26,6 +26,13 @@ CONFIGS = st.builds(
     start=st.floats(0, 0.5),
     stop=st.floats(0.5, 1),
     hires=st.sampled_from(["same", "off"]),
+    untitled=st.booleans(),
+    null=st.sampled_from(["as the host does", "zeros", "encoded", "same as the positive"]),
+    pag=st.floats(0, 10),
+    seg=st.sampled_from(["off", "own pass", "in the negative"]),
+    dynthres=st.booleans(),
+    cfg_start=st.floats(0, 0.5),
+    gate=st.floats(0, 100),
 )
 
 
@@ -93,7 +100,7 @@ def test_labels_are_unique_and_plain() -> None:
 @given(CONFIGS)
 def test_the_infotext_reads_back(config: Config) -> None:
     text = infotext.dump(config)
-    if config.enabled:
+    if config.is_on:
         assert text is not None
         assert infotext.load(text) == config
     else:
@@ -107,6 +114,35 @@ def test_the_first_schema_is_read_for_ever() -> None:
 
 def test_a_newer_schema_pastes_what_is_known() -> None:
     assert infotext.load('{"v":9,"enabled":true,"terms":"bad","glow":3}') == Config(True, "bad")
+
+
+def test_a_field_that_says_how_turns_nothing_on() -> None:
+    switched = {name: about for name, about in options.OPTIONS.items() if about.switch}
+    how = Config(**{name: other(name) for name in options.DEFAULTS if name not in switched})
+    assert not how.is_on
+    assert infotext.dump(how) is None
+    for name in switched:
+        assert Config(**{name: other(name)}).is_on
+
+
+def other(name: str) -> Any:
+    """A value of the field that is not its default; an interval's start and stop stay in order."""
+    about, default = options.OPTIONS[name], options.DEFAULTS[name]
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, float):
+        return about.maximum / 2
+    return next(choice for choice in about.choices if choice != default) if about.choices else "something else"
+
+
+def test_the_first_fields_keep_their_positions() -> None:
+    assert list(options.DEFAULTS)[:6] == ["enabled", "terms", "placement", "start", "stop", "hires"]
+
+
+@pytest.mark.parametrize("name", ["cfg", "guidance"])
+def test_every_interval_is_checked(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}_start"):
+        parse({f"{name}_start": 0.6, f"{name}_stop": 0.5})
 
 
 @pytest.mark.parametrize("text", ["", "x", "[1]", "{}", '{"v":"1"}', '{"v":1,"start":7}', "[" * 100_000])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lib_sticky.config import DEFAULTS, Config, ConfigError
+from lib_sticky.config import DEFAULTS, SWITCHES, Config, ConfigError
 from lib_sticky.hosts.job import OVERRIDES
 from lib_sticky.infotext import KEY, dump
 from lib_sticky.webui import xyz
@@ -20,19 +20,20 @@ def pasted(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_pasted_infotext_restores_every_field() -> None:
-    config = Config(True, 'a "b", c', "own chunk", 0.1, 0.9, "off")
+    config = Config(True, 'a "b", c', "own chunk", 0.1, 0.9, "off", untitled=True, pag=1.5, seg="in the negative")
     assert pasted({KEY: dump(config)}) == {name: getattr(config, name) for name in DEFAULTS}
 
 
 @pytest.mark.parametrize("params", [{}, {KEY: "{"}, {KEY: '{"v":1,"start":9}'}])
 def test_without_a_readable_key_the_box_goes_off_and_the_rest_stays(params: dict[str, Any]) -> None:
     found = pasted(params)
-    assert found.pop("enabled") is False
+    assert {name: found.pop(name) for name in SWITCHES} == {name: DEFAULTS[name] for name in SWITCHES}
     assert set(found.values()) == {None}
 
 
 def test_positions_are_the_fields_in_order() -> None:
-    assert fields_of([True, "bad", "same chunk", 0, 1, "same"])["terms"] == "bad"
+    values = [True, "bad", "same chunk", 0, 1, "same", *list(DEFAULTS.values())[6:]]
+    assert fields_of(values)["terms"] == "bad"
     with pytest.raises(ValueError, match="zip"):
         fields_of([True])
 
