@@ -29,7 +29,7 @@ def weight_change(module: Module, shape: tuple[int, ...], base: torch.Tensor | N
     try:
         if "oft_blocks" in module and base is not None:
             return _oft(module, base.reshape(shape))
-        change = _product(module, shape, name) * _scale(module)
+        change = _product(module, shape, name) * scale_of(module)
         change = change.reshape(shape)
     except RuntimeError as error:
         raise CheckpointError(f"{name} does not fit a weight of shape {list(shape)}: {error}") from error
@@ -58,7 +58,7 @@ def rank_of(module: Module) -> int:
     return 0
 
 
-def _scale(module: Module) -> float:
+def scale_of(module: Module) -> float:
     rank = rank_of(module)
     return float(module["alpha"]) / rank if rank and "alpha" in module else 1.0
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _UNET = "model.diffusion_model."
-_RESNET = {
+RESNET = {
     "in_layers.0": "norm1",
     "in_layers.2": "conv1",
     "out_layers.0": "norm2",
@@ -14,7 +14,7 @@ _RESNET = {
     "emb_layers.1": "time_emb_proj",
     "skip_connection": "conv_shortcut",
 }
-_PLAIN = {
+PLAIN = {
     "input_blocks.0.0": "conv_in",
     "time_embed.0": "time_embedding.linear_1",
     "time_embed.2": "time_embedding.linear_2",
@@ -85,11 +85,11 @@ def hugging_name(module: str) -> str:
 
 def diffusers_name(module: str) -> str:
     """Return the diffusers name of a UNet module of SD1, SD2 or SDXL."""
-    if module in _PLAIN:
-        return _PLAIN[module]
+    if module in PLAIN:
+        return PLAIN[module]
     if found := re.fullmatch(r"middle_block\.(\d)\.(.+)", module):
         place = {"0": "resnets.0", "1": "attentions.0", "2": "resnets.1"}.get(found[1], found[1])
-        return f"mid_block.{place}.{_RESNET.get(found[2], found[2])}"
+        return f"mid_block.{place}.{RESNET.get(found[2], found[2])}"
     found = re.fullmatch(r"(input|output)_blocks\.(\d+)\.(\d)\.(.+)", module)
     if not found:
         return module
@@ -104,4 +104,4 @@ def diffusers_name(module: str) -> str:
             return f"up_blocks.{block}.upsamplers.0.conv"
     lead = "down_blocks" if side == "input" else "up_blocks"
     layer = "resnets" if place == "0" else "attentions"
-    return f"{lead}.{block}.{layer}.{index}.{_RESNET.get(rest, rest)}"
+    return f"{lead}.{block}.{layer}.{index}.{RESNET.get(rest, rest)}"

@@ -1,0 +1,95 @@
+"""LoRAs on some rows of a model's batch: hooks on its layers, which add a branch to the rows that are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from torch import Tensor, nn
+
+from .branch import Branch
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of a batch of `size` are chosen, as runs of neighbours (first, one past the last)."""
+
+    size: int
+    runs: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, mask: Sequence[bool]) -> Rows:
+        """The rows where `mask` is true."""
+        runs: list[tuple[int, int]] = []
+        start = 0
+        for chosen, group in groupby(mask):
+            stop = start + len(list(group))
+            if chosen:
+                runs.append((start, stop))
+            start = stop
+        return cls(len(mask), tuple(runs))
+
+    def within(self, size: int) -> tuple[slice, ...]:
+        """The chosen rows of a layer's input of `size` rows, a multiple of the batch where the model cuts pictures up.
+
+        Raises ValueError where it is no multiple, since then nobody can say whose rows these are.
+        """
+        if size % self.size:
+            raise ValueError(f"a layer has {size} rows for a batch of {self.size}; the LoRA cannot tell them apart")
+        each = size // self.size
+        return tuple(slice(start * each, stop * each) for start, stop in self.runs)
+
+
+class RowBranches:
+    """Branches hooked to their layers until `remove`; they act inside of `on` only.
+
+    Outputs are changed in place where not all rows are chosen, so that this is for sampling; with all rows chosen
+    gradients pass.
+    """
+
+    def __init__(self, branches: Mapping[nn.Module, Sequence[Branch]]) -> None:
+        self._rows: Rows | None = None
+        self._handles = [
+            layer.register_forward_hook(self._hook(tuple(added))) for layer, added in branches.items() if added
+        ]
+
+    @contextmanager
+    def on(self, rows: Rows) -> Iterator[None]:
+        """Act on `rows` of the model calls made inside."""
+        before, self._rows = self._rows, rows
+        try:
+            yield
+        finally:
+            self._rows = before
+
+    def choose(self, rows: Rows | None) -> None:
+        """Act on `rows` from now on, or on none: for hosts that make the model call themselves."""
+        self._rows = rows
+
+    def remove(self) -> None:
+        """Take the hooks off; the model is as if they had never been there."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _hook(self, branches: tuple[Branch, ...]) -> Any:
+        def added(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
+            del layer
+            rows = self._rows
+            if rows is None or not rows.runs:
+                return None
+            x: Tensor = inputs[0]
+            places = rows.within(x.shape[0])
+            if places == (slice(0, x.shape[0]),):
+                for branch in branches:
+                    output = output + branch(x).to(output.dtype)
+                return output
+            for place in places:
+                for branch in branches:
+                    output[place].add_(branch(x[place]))
+            return output
+
+        return added
