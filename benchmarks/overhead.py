@@ -2,8 +2,12 @@
 
     python -m benchmarks.overhead http://127.0.0.1:7860 --pairs 20 --steps 20
 
-Whole jobs over the API, the two sides taking turns to go first, after a warm-up. UNet calls are counted where the host
-has tests/live/nested_job linked into its extensions (tests/live/test_nested.py says how).
+Whole jobs over the API. Every job that is timed follows one of its own side, as it does for a user, because hosts keep
+the encoded texts of the job before: by hand the negative itself, ticked the negative as typed. `new prompt`: each job
+has a prompt of its own, so both sides encode the same texts. `same prompt`: nothing is new, so by hand nothing is
+encoded at all, and ticked the tracked negative once, for it lives no longer than its job. The two sides take turns to
+go first. UNet calls are counted where the host has tests/live/nested_job linked into its extensions
+(tests/live/test_nested.py says how).
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from lib_sticky.lab.intervals import bootstrap
 from tests.live.webui import Answer, Refused, call, job
 
 TERMS = "blurry, (bad:1.2)"
@@ -35,9 +41,11 @@ def main() -> int:
     about = call("/sticky/v1/version", url=options.url)
     print(f"{about['host']} {about['host_version']}, {options.size}x{options.size}, {options.steps} steps, Euler")
     print(f"{options.pairs} pairs after {options.warm_up} of warm-up, load {os.getloadavg()[0]:.1f} at the start\n")
-    print("| case | ticked, s | by hand, s | ratio, median | 10th to 90th percentile | UNet calls, ticked | by hand |")
+    print("| case | ticked, s | by hand, s | ratio, median | its 95% interval | UNet calls, ticked | by hand |")
     print("|---|---|---|---|---|---|---|")
     for name, (prompt, extra) in CASES.items():
+        if options.cases and name not in options.cases:
+            continue
         payload = {
             "prompt": prompt,
             "seed": 7,
@@ -49,9 +57,10 @@ def main() -> int:
             "save_images": False,
             **extra,
         }
-        by_hand = {**payload, "negative_prompt": f"{prompt}, {TERMS}"}
-        calls = _counted(payload, by_hand, options.url) if counts else ("not counted", "not counted")
-        print(_row(name, _timed(payload, by_hand, options), calls), flush=True)
+        calls = _counted(payload, options.url) if counts else ("not counted", "not counted")
+        for new in (True, False):
+            pairs = _timed(payload, new, options)
+            print(_row(f"{name}, {'new' if new else 'same'} prompt", pairs, calls), flush=True)
     print(f"\nload {os.getloadavg()[0]:.1f} at the end")
     return 0
 
@@ -59,6 +68,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", help="a running WebUI with the extension, started with --api")
+    parser.add_argument("--cases", nargs="+", choices=CASES, help="all, when left out")
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--warm-up", type=int, default=3, help="pairs that are not counted")
     parser.add_argument("--steps", type=int, default=20)
@@ -66,18 +76,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _timed(payload: dict[str, Any], by_hand: dict[str, Any], options: argparse.Namespace) -> list[tuple[float, float]]:
+def _timed(payload: dict[str, Any], new: bool, options: argparse.Namespace) -> list[tuple[float, float]]:
     """Seconds of both sides, a tuple a pair. Both sides give the same pixels, or RuntimeError."""
-    sides: list[Callable[[int], Answer]] = [
-        lambda seed: job({**payload, "seed": seed}, STICKY, options.url),
-        lambda seed: job({**by_hand, "seed": seed}, url=options.url),
-    ]
     pairs: list[tuple[float, float]] = []
     for index in range(options.warm_up + options.pairs):
+        before, timed = (_numbered(payload, 2 * index + turn if new else 0) for turn in (0, 1))
         seconds, pictures = [0.0, 0.0], [b"", b""]
         for side in (0, 1) if index % 2 else (1, 0):
+            _job(before, side, options.url)
             started = time.perf_counter()
-            made = sides[side](index)
+            made = _job({**timed, "seed": index}, side, options.url)
             seconds[side] = time.perf_counter() - started
             pictures[side] = made.pixels[0].tobytes()
         if pictures[0] != pictures[1]:
@@ -86,11 +94,21 @@ def _timed(payload: dict[str, Any], by_hand: dict[str, Any], options: argparse.N
     return pairs[options.warm_up :]
 
 
+def _numbered(payload: dict[str, Any], number: int) -> dict[str, Any]:
+    """The same job of another prompt with as many tokens."""
+    return {**payload, "prompt": f"{payload['prompt']}, {number:03d}"}
+
+
+def _job(payload: dict[str, Any], by_hand: int, url: str) -> Answer:
+    if not by_hand:
+        return job(payload, STICKY, url)
+    return job({**payload, "negative_prompt": f"{payload['prompt']}, {TERMS}"}, url=url)
+
+
 def _row(name: str, pairs: list[tuple[float, float]], calls: tuple[str, str]) -> str:
     ticked, typed = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratios = sorted(on / off for on, off in pairs)
-    low, *_, high = statistics.quantiles(ratios, n=10)
-    cells = (f"{ticked:.2f}", f"{typed:.2f}", f"{statistics.median(ratios):.3f}", f"{low:.2f} to {high:.2f}", *calls)
+    ratio = bootstrap([on / off for on, off in pairs], np.median)
+    cells = (f"{ticked:.2f}", f"{typed:.2f}", f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}", *calls)
     return f"| {name} | {' | '.join(cells)} |"
 
 
@@ -98,12 +116,9 @@ def _can_count(url: str) -> bool:
     return any(script["name"] == "count calls" for script in call("/sdapi/v1/script-info", url=url))
 
 
-def _counted(payload: dict[str, Any], by_hand: dict[str, Any], url: str) -> tuple[str, str]:
-    counting = {"alwayson_scripts": {"Count calls": {"args": [True]}}}
-    return (
-        _calls(job({**payload, **counting}, STICKY, url)),
-        _calls(job({**by_hand, **counting}, url=url)),
-    )
+def _counted(payload: dict[str, Any], url: str) -> tuple[str, str]:
+    counting = {**payload, "alwayson_scripts": {"Count calls": {"args": [True]}}}
+    return _calls(_job(counting, 0, url)), _calls(_job(counting, 1, url))
 
 
 def _calls(made: Answer) -> str:

@@ -1,7 +1,7 @@
 """Off is off, on hosts too large to run twice at once.
 
-`python -m tests.live.off record FILE` keeps what a host answers with the extension installed and off;
-`python -m tests.live.off compare FILE` compares it with a host that lacks the extension.
+`python -m tests.live.matrix --off FILE [NAME …]` keeps what a host with the extension answered by hand;
+`python -m tests.live.off FILE` asks a host that lacks the extension the same and compares.
 """
 
 from __future__ import annotations
@@ -13,35 +13,38 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.cases import cases
-from tests.live.webui import Refused, job
+from tests.live.webui import Answer, Refused, job
 
 
-def answers(payload: dict[str, Any]) -> dict[str, Any]:
+def kept(answer: Answer) -> dict[str, Any]:
     """The parts of an answer that must be byte-identical: pictures, infotexts, and the names in `info`."""
+    pictures = [hashlib.sha256(raw.encode()).hexdigest() for raw in answer.raw]
+    return {"pictures": pictures, "infotexts": answer.infotexts, "info": sorted(answer.info)}
+
+
+def _asked(payload: dict[str, Any]) -> dict[str, Any]:
     try:
-        found = job(payload)
+        return kept(job(payload))
     except Refused as error:
         return {"refused": error.body}
-    pictures = [hashlib.sha256(raw.encode()).hexdigest() for raw in found.raw]
-    return {"pictures": pictures, "infotexts": found.infotexts, "info": sorted(found.info)}
 
 
-def main(action: str, file: str) -> int:
-    path = Path(file)
-    if action == "record":
-        path.write_text(json.dumps({case.name: answers(case.payload()) for case in cases()}))
-        return 0
-    recorded = json.loads(path.read_text())
+def main(file: str) -> int:
+    recorded = json.loads(Path(file).read_text())
     different = 0
     for case in cases():
-        found = answers(case.payload())
-        same = found == recorded[case.name]
-        repeats = same or found == answers(case.payload())
-        different += repeats and not same
-        print(
-            f"| {case.name} | {'identical' if same else 'DIFFERS' if repeats else 'the host does not repeat itself'} |",
-            flush=True,
-        )
+        if case.name not in recorded:
+            continue
+        payload, wanted = case.payload_by_hand(), recorded[case.name]
+        found = _asked(payload)
+        said = "identical"
+        if found != wanted:
+            # The Forge family's inpainting depends on the job before it; with the extension that was one like itself.
+            again = _asked(payload)
+            after_itself = again == wanted
+            said = "identical after a job like itself" if after_itself else "DIFFERS"
+            different += not after_itself
+        print(f"| {case.name} | {said} |", flush=True)
     print(f"{different} of {len(recorded)} differ")
     return 1 if different else 0
 
