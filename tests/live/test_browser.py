@@ -72,7 +72,7 @@ def test_the_preview_shows_the_negative_that_is_used(tab: Tab) -> None:
     until_in("a (red:1.3) cat BREAK ugly, blurry, (bad:1.2)", tab.preview)
     until_in("in 2 chunks of 75", tab.preview)
     tab.set({"start": 0.25})
-    until_in("BREAK ugly, [:blurry, (bad:1.2):0.25]", tab.preview)
+    until_in("BREAK ugly[:, blurry, (bad:1.2):0.25]", tab.preview)
 
 
 def test_the_preview_warns_at_cfg_1_and_of_an_empty_prompt(tab: Tab) -> None:
