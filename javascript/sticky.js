@@ -36,7 +36,8 @@
         line("sticky-count", ticked ? "Negative that will be used:" : "Negative that would be used, if this were ticked:");
         line("sticky-negative", answer.negative || "(empty)");
         if (answer.tokens !== null) {
-            line("sticky-count", `${answer.tokens} tokens in ${answer.chunks} ${answer.chunks === 1 ? "chunk" : "chunks"} of 75`);
+            const many = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+            line("sticky-count", `${many(answer.tokens, "token")} in ${many(answer.chunks, "chunk")} of 75`);
         }
         answer.warnings.forEach((words) => line("sticky-warning", words));
     }
