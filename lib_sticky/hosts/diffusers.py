@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from lib_sticky.guidance.conditioning import CROSSATTN, stack
 from lib_sticky.hosts.clip_text import batches, emphasised, one_by_one
+from lib_sticky.lora.sides import SidedLoras
 from lib_sticky.prompt.branches import branches
 from lib_sticky.prompt.schedule import schedule
 
@@ -105,24 +107,37 @@ class Diffusers:
         return self.pipe.vae.config.latent_channels, height // self._factor(), width // self._factor()
 
     @torch.inference_mode()
-    def prepare(self, positive: str, negative: str, steps: int, size: tuple[int, int], clip_skip: int = 1) -> Prepared:
+    def prepare(
+        self, positive: str, negative: str, steps: int, size: tuple[int, int], clip_skip: int = 1,
+        loras: SidedLoras | None = None,
+    ) -> Prepared:  # fmt: skip
         """Encode the two texts of one image of `size` (width, height), prompt editing for `steps` steps included.
 
         The texts of one prompt's stretches are encoded together, since the mean that emphasis restores is theirs.
         """
-        parts = tuple(
-            Part(self._stretches(branch.text, steps, size, clip_skip), 1.0 if branch.weight is None else branch.weight)
-            for branch in branches(positive)
-        )
-        return Prepared(parts, self._stretches(negative, steps, size, clip_skip, negative=True))
+        with loras.on_text(negative=False) if loras else nullcontext():
+            parts = tuple(
+                Part(
+                    self._stretches(branch.text, steps, size, clip_skip),
+                    1.0 if branch.weight is None else branch.weight,
+                )
+                for branch in branches(positive)
+            )
+        with loras.on_text(negative=True) if loras else nullcontext():
+            return Prepared(parts, self._stretches(negative, steps, size, clip_skip, negative=True))
 
     def _stretches(
         self, text: str, steps: int, size: tuple[int, int], clip_skip: int, *, negative: bool = False
     ) -> Stretches:
         stretches = schedule(text, steps)
-        texts = [text for _, text in stretches]
-        conds = self._encoded_xl(texts, size, negative) if self.is_xl else list(self._encoded(texts, clip_skip))
+        conds = self.encoded([text for _, text in stretches], size, clip_skip, negative=negative)
         return Stretches(tuple(end for end, _ in stretches), tuple(conds))
+
+    def encoded(
+        self, texts: list[str], size: tuple[int, int], clip_skip: int = 1, *, negative: bool = False
+    ) -> list[Cond]:
+        """The conditionings of texts without prompt editing, encoded together; gradients pass outside of `prepare`."""
+        return self._encoded_xl(texts, size, negative) if self.is_xl else list(self._encoded(texts, clip_skip))
 
     def _encoded(self, texts: list[str], clip_skip: int) -> Tensor:
         encoder = self.pipe.text_encoder
@@ -168,22 +183,26 @@ class Diffusers:
     @torch.inference_mode()
     def denoised(self, x: Tensor, sigma: float, timestep: float, conds: Sequence[Cond]) -> Tensor:
         """x0 predicted for the rows of `x` = x0 + sigma * noise, one conditioning a row, in one model call."""
-        unet = self.pipe.unet
-        stacked = stack(conds)
-        text = stacked[CROSSATTN] if isinstance(stacked, dict) else stacked
-        added = {key: value for key, value in stacked.items() if key != CROSSATTN} if isinstance(stacked, dict) else {}
-        output = unet(
-            (x / math.sqrt(sigma**2 + 1)).to(unet.device, unet.dtype),
-            torch.tensor(timestep, device=unet.device),
-            encoder_hidden_states=text.to(unet.dtype),
-            added_cond_kwargs={key: value.to(unet.dtype) for key, value in added.items()} or None,
-        ).sample.to(x)
+        output = self.output(x / math.sqrt(sigma**2 + 1), torch.tensor(timestep, device=self.device), conds).to(x)
         kind = self.pipe.scheduler.config.prediction_type
         if kind == "epsilon":
             return x - output * sigma
         if kind == "v_prediction":
             return x / (sigma**2 + 1) - output * (sigma / math.sqrt(sigma**2 + 1))
         raise ValueError(f"prediction type {kind!r} of this model is not supported; use epsilon or v_prediction")
+
+    def output(self, x: Tensor, timesteps: Tensor, conds: Sequence[Cond]) -> Tensor:
+        """What the UNet itself makes of latents of unit variance, in its own precision; gradients pass."""
+        unet = self.pipe.unet
+        stacked = stack(conds)
+        text = stacked[CROSSATTN] if isinstance(stacked, dict) else stacked
+        added = {key: value for key, value in stacked.items() if key != CROSSATTN} if isinstance(stacked, dict) else {}
+        return unet(
+            x.to(unet.device, unet.dtype),
+            timesteps,
+            encoder_hidden_states=text.to(unet.dtype),
+            added_cond_kwargs={key: value.to(unet.dtype) for key, value in added.items()} or None,
+        ).sample
 
     @torch.inference_mode()
     def pictures(self, latents: Tensor) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+WRONG = "wrong"
 PACKS: Mapping[str, str] = {
     "general": "awful, bad, blurry, distorted, artifacting",
     "hands": "bad hands, extra fingers, missing fingers, fused fingers, malformed limbs",
@@ -14,7 +15,10 @@ PACKS: Mapping[str, str] = {
     "oversaturation": "oversaturated, overexposed, harsh contrast, blown highlights",
     "dull": "washed out, low contrast, hazy, dull colors, grainy",
     "framing": "cropped, out of frame, cut off, duplicate, tiled",
+    WRONG: "low quality, bad hands, random text, error, missing or extra fingers, cropped, jpeg artifacts, signature, "
+    "watermark, blurry, ugly, duplicate, mutilated",
 }
+"""The last are the 13 words of M. Woolf's "wrong" LoRA for SDXL (2023)."""
 
 
 def merged(terms: str, pack: str) -> str:

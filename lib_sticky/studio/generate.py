@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib_sticky.option import ConfigError
 from lib_sticky.studio.flags import add_job_flags, folder_and_model, job_of
 from lib_sticky.studio.job import Job
 
@@ -27,6 +28,8 @@ def main(argv: Sequence[str]) -> int:
     out, path, host = folder_and_model(parser, found)
     try:
         return _run(host, path.stem, job, out, compare=found.compare)
+    except ConfigError as error:
+        parser.error(str(error))
     except KeyboardInterrupt:
         print("\ncancelled; pictures that were finished are kept", file=sys.stderr)
         return 130

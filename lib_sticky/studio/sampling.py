@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,9 +19,13 @@ from lib_sticky.guidance.passes import Pass, Plan, Step
 from lib_sticky.guidance.plan import plan_step
 from lib_sticky.guidance.selection import Selection
 from lib_sticky.hosts.diffusers import Cond, Diffusers, Prepared
+from lib_sticky.hosts.diffusers_loras import sided
+from lib_sticky.hosts.neglora import Asked, asked, untagged
+from lib_sticky.lora.sides import SidedLoras
 from lib_sticky.prompt.extra_networks import strip_extra_networks
 from lib_sticky.prompt.negative import tracked_text
 from lib_sticky.studio.job import NATIVE, Job
+from lib_sticky.studio.loras import find_lora
 from lib_sticky.studio.noise_levels import Grid, NoiseLevels
 from lib_sticky.studio.samplers import SAMPLERS
 
@@ -55,19 +60,35 @@ def sized(job: Job, host: Diffusers) -> Job:
 
 def negative_of(job: Job) -> str:
     """The negative that the job really encodes."""
-    return tracked_text(job.config, job.prompt, job.negative)
+    return tracked_text(job.config, job.prompt, untagged(job.negative))
 
 
 def sample(host: Diffusers, job: Job, selection: Selection | None = None) -> Iterator[Moment]:
-    """Run the job's steps; stop asking for the next one to cancel. The size must be given (see `sized`)."""
+    """Run the job's steps; stop asking for the next one to cancel. The size must be given (see `sized`).
+
+    Raises ConfigError for a negative LoRA that is not there, or that this model cannot use.
+    """
     if NATIVE in (job.width, job.height):
         raise ValueError("the size of the job is not settled; use sized(job, host)")
+    wanted = asked(job.config, [job.negative], find_lora)
+    loras = sided(host.pipe, wanted.loras, both=wanted.both) if wanted.loras else None
+    try:
+        yield from _sampled(host, job, selection or Selection(), wanted, loras)
+    finally:
+        if loras:
+            loras.remove()
+
+
+def _sampled(
+    host: Diffusers, job: Job, selection: Selection, wanted: Asked, loras: SidedLoras | None
+) -> Iterator[Moment]:
     sampler = SAMPLERS[job.sampler]
     grid = sampler.grid(NoiseLevels(host.alphas()), job.steps)
     size = (job.width, job.height)
     positive = strip_extra_networks(job.prompt)
-    prepared = host.prepare(positive, negative_of(job), job.steps, size, job.clip_skip)
-    guide = _Guide(host, [prepared] * job.batch, grid, job.cfg, selection or Selection())
+    prepared = host.prepare(positive, negative_of(job), job.steps, size, job.clip_skip, loras)
+    side = Side(loras, [wanted.act(index, len(grid.timesteps)) for index in range(len(grid.timesteps))], wanted.both)
+    guide = _Guide(host, [prepared] * job.batch, grid, job.cfg, selection, side)
     generators = [torch.Generator().manual_seed(job.seed + i) for i in range(job.batch)]
     shape = host.latent_shape(*size)
 
@@ -83,11 +104,31 @@ def sample(host: Diffusers, job: Job, selection: Selection | None = None) -> Ite
         yield Moment(index + 1, steps, grid.sigmas[index], x, *guide.last())
 
 
+@dataclass(frozen=True)
+class Side:
+    """The negative LoRAs of a job, if any, and on which steps they act."""
+
+    loras: SidedLoras | None
+    steps: Sequence[bool]
+    both: bool
+
+    def parts(self, index: int) -> bool:
+        """Whether one conditioning is predicted differently on the two sides."""
+        return self.loras is not None and self.steps[index] and not self.both
+
+    def on(self, negative: Sequence[bool], index: int) -> AbstractContextManager[None]:
+        """Act on the model call made inside, whose batch has a `negative` for each row."""
+        return self.loras.on_rows(negative) if self.loras and self.steps[index] else nullcontext()
+
+
 class _Guide:
     """The guided prediction of a step: one model call, then the techniques of `selection`."""
 
-    def __init__(self, host: Diffusers, images: list[Prepared], grid: Grid, cfg: float, selection: Selection) -> None:
+    def __init__(
+        self, host: Diffusers, images: list[Prepared], grid: Grid, cfg: float, selection: Selection, side: Side
+    ) -> None:
         self._host, self._images, self._grid, self._cfg, self._selection = host, images, grid, cfg, selection
+        self._side = side
         self._state = State()
         self._last: tuple[Mapping[Pass, Tensor], Guided] | None = None
 
@@ -111,6 +152,7 @@ class _Guide:
         composed = any([part.weight for part in image.parts] != [1] for image in self._images)
         pairs = zip(positives, negatives, strict=True)
         same = not composed and all(same_conditioning(conds[0], negative) for conds, negative in pairs)
+        same = same and not self._side.parts(index)
         return Step(
             index, len(self._grid.timesteps), self._cfg, cond_equals_uncond=same, and_prompt=composed,
             sigma=self._grid.sigmas[index], sigma_next=self._grid.sigmas[index + 1],
@@ -125,7 +167,8 @@ class _Guide:
         images = [i for i, own in enumerate(positives) for _ in own] + (
             list(range(len(positives))) if with_negative else []
         )
-        rows = self._host.denoised(x[images], self._grid.sigmas[index], self._grid.timesteps[index], conds)
+        with self._side.on([row >= len(conds) - len(negatives) and with_negative for row in range(len(conds))], index):
+            rows = self._host.denoised(x[images], self._grid.sigmas[index], self._grid.timesteps[index], conds)
         if not with_negative:
             return {Pass.COND: rows}
         uncond = rows[-len(positives) :]
