@@ -27,10 +27,8 @@ def colour_count(picture: Floats) -> float:
 
 def distinct_colours(picture: Floats) -> float:
     """Distinct 8-bit colours a pixel, above 0 to 1; low where a picture is flat or posterised."""
-    level = np.round(picture * 255).astype(np.int64).reshape(-1, 3)
-    seen = np.zeros(1 << 24, dtype=bool)
-    seen[level @ np.array([65536, 256, 1])] = True
-    return float(seen.sum() / len(level))
+    level = np.round(picture * 255).astype(np.int32).reshape(-1, 3)
+    return len(np.unique(level @ np.array([65536, 256, 1], dtype=np.int32))) / len(level)
 
 
 def histogram(picture: Floats, bins: int = 32) -> Floats:

@@ -41,9 +41,9 @@ def edge_coherence(picture: Floats) -> float:
 
 
 def png_bytes(picture: Floats) -> float:
-    """Bytes a pixel of the 8-bit PNG."""
+    """Bytes a pixel of the 8-bit PNG at zlib's fastest level, which tells pictures apart as well as a slower one."""
     buffer = io.BytesIO()
-    Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(buffer, "PNG")
+    Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(buffer, "PNG", compress_level=1)
     return buffer.tell() / (picture.shape[0] * picture.shape[1])
 
 

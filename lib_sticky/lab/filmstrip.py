@@ -75,24 +75,20 @@ def heat(difference: Floats) -> tuple[Image.Image, float]:
 def filmstrip(frames: Sequence[Frame], to_picture: ToPicture, title: str) -> Image.Image:
     """Four rows, a column each step. The brightness of the difference is relative to its step; its peak is written."""
     columns = [_column(frame, to_picture) for frame in frames]
-    size = columns[0][0].size
-    shown = [[column[row].resize(size, Image.Resampling.NEAREST) for column in columns] for row in range(len(ROWS))]
-    captions = [[""] * len(frames) for _ in ROWS]
-    for index, frame in enumerate(frames):
-        if frame.uncond is None:
-            captions[1][index] = captions[2][index] = "not run"
-        else:
-            captions[2][index] = f"peak {heat(frame.cond - frame.uncond)[1]:.2g}"
-        captions[0][index] = f"sigma {frame.sigma:.3g}"
+    size = columns[0][0][0].size
+    shown = [[column[row][0].resize(size, Image.Resampling.NEAREST) for column in columns] for row in range(len(ROWS))]
+    captions = [[column[row][1] for column in columns] for row in range(len(ROWS))]
     return labelled(title, [f"step {frame.step}" for frame in frames], ROWS, shown, captions)
 
 
-def _column(frame: Frame, to_picture: ToPicture) -> list[Image.Image]:
-    cond, guided = to_picture(frame.cond), to_picture(frame.guided)
+def _column(frame: Frame, to_picture: ToPicture) -> list[tuple[Image.Image, str]]:
+    """The pictures of one step with their captions, in the order of ROWS."""
+    cond, guided = (to_picture(frame.cond), f"sigma {frame.sigma:.3g}"), (to_picture(frame.guided), "")
     if frame.uncond is None:
-        nothing = Image.new("RGB", cond.size, (225, 225, 225))
+        nothing = (Image.new("RGB", cond[0].size, (225, 225, 225)), "not run")
         return [cond, nothing, nothing, guided]
-    return [cond, to_picture(frame.uncond), heat(frame.cond - frame.uncond)[0], guided]
+    apart, peak = heat(frame.cond - frame.uncond)
+    return [cond, (to_picture(frame.uncond), ""), (apart, f"peak {peak:.2g}"), guided]
 
 
 def _points(latent: Floats) -> Floats:

@@ -42,7 +42,7 @@ def labelled(
         for column, picture in enumerate(pictures[row]):
             x = left + column * across
             sheet.paste(_resized(picture, (width, height)), (x, y))
-            if captions:
+            if captions and captions[row][column]:
                 draw.text((x, y + height + 1), captions[row][column], fill=_FAINT, font=small)
     return sheet
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
-from .pictures import Floats
+Latents = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,32 @@ class LatentStep:
     push: float
 
 
-def measure_step(guided: ArrayLike, cond: ArrayLike, uncond: ArrayLike | None = None) -> LatentStep:
-    """Measure denoised predictions [C, ...] of one image; gap and alignment are 0 without an uncond."""
-    d, c = np.asarray(guided, dtype=np.float64), np.asarray(cond, dtype=np.float64)
-    gap = np.zeros_like(c) if uncond is None else c - np.asarray(uncond, dtype=np.float64)
-    flat_d, flat_c = d.reshape(len(d), -1), c.reshape(len(c), -1)
-    power = float((c**2).sum())
-    return LatentStep(
-        peak=float(np.abs(d).max()),
-        p999=float(np.quantile(np.abs(d), 0.999)),
-        deviation=_shares(flat_d.std(axis=1), flat_c.std(axis=1)),
-        mean_shift=tuple((flat_d.mean(axis=1) - flat_c.mean(axis=1)).tolist()),
-        gap=float(np.sqrt((gap**2).sum() / power)) if power else 0.0,
-        alignment=float((gap * c).sum() / power) if power else 0.0,
-        push=float(np.sqrt(((d - c) ** 2).mean())),
+def measure_step(guided: Latents, cond: Latents, uncond: Latents | None = None) -> list[LatentStep]:
+    """Measure denoised predictions [B, C, ...], all images at once; gap and alignment are 0 without an uncond."""
+    d, c = _flat(guided), _flat(cond)
+    gap = np.zeros_like(c) if uncond is None else c - _flat(uncond)
+    size = np.abs(d).reshape(len(d), -1)
+    power = (c * c).sum(axis=(1, 2))
+    columns = (
+        size.max(axis=1),
+        np.quantile(size, 0.999, axis=1),
+        _shares(d.std(axis=2), c.std(axis=2), 1.0),
+        d.mean(axis=2) - c.mean(axis=2),
+        np.sqrt(_shares((gap * gap).sum(axis=(1, 2)), power, 0.0)),
+        _shares((gap * c).sum(axis=(1, 2)), power, 0.0),
+        np.sqrt(np.square(d - c).mean(axis=(1, 2))),
     )
+    return [
+        LatentStep(peak, p999, tuple(deviation), tuple(shift), *rest)
+        for peak, p999, deviation, shift, *rest in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
-def _shares(values: Floats, reference: Floats) -> tuple[float, ...]:
-    return tuple(np.divide(values, reference, out=np.ones_like(values), where=reference > 0).tolist())
+def _flat(values: Latents) -> Latents:
+    """[B, C, ...] as [B, C, N]."""
+    return values.reshape(*values.shape[:2], -1)
+
+
+def _shares(values: Latents, reference: Latents, empty: float) -> Latents:
+    """values / reference, and `empty` where the reference is 0."""
+    return np.divide(values, reference, out=np.full_like(values, empty), where=reference > 0)

@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         parser.error(_said(error))
     folder = out / folder_name(comparison, path)
     judge = judge_for(path, base.prompt, comparison.settings)
-    comparing = Comparing(host, comparison, path.stem, folder, judge, found.filmstrip == "vae")
+    comparing = Comparing(host, comparison, path.stem, folder, judge, found.filmstrip)
     return _run(comparing, f"python run.py compare {shlex.join(argv)}")
 
 

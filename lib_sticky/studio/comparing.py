@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.lab.compare import ABOUT, BLANK, Arm, Setting, blank
-from lib_sticky.lab.filmstrip import ToPicture, coloured, filmstrip, fit_colours
+from lib_sticky.lab.filmstrip import ToPicture, filmstrip
 from lib_sticky.lab.manifest import Manifest
 from lib_sticky.lab.metrics import measure
 from lib_sticky.lab.pictures import rgb
@@ -22,6 +21,7 @@ from lib_sticky.studio.job import Job
 from lib_sticky.studio.making import Made, make
 from lib_sticky.studio.png import save
 from lib_sticky.studio.probe import EmptyPrompt, Probe, matched_scale
+from lib_sticky.studio.strips import FAST, VAE, colours, to_picture
 from lib_sticky.studio.watching import Watch, summary
 
 ORDER = (Arm.EMPTY, Arm.STICKY, Arm.TERMS, Arm.PLACEBO, Arm.MATCHED)
@@ -44,14 +44,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Comparing:
-    """One comparison on one host, in one folder; `vae_strips` decodes the filmstrips instead of approximating them."""
+    """One comparison on one host, in one folder; `strips` says how filmstrips are coloured."""
 
     host: Diffusers
     comparison: Comparison
     model: str
     folder: Path
     judge: Judge | None = None
-    vae_strips: bool = False
+    strips: str = FAST
 
     def run(self) -> Iterator[Progress]:
         """Make what is missing; stop asking, or interrupt, to cancel: finished pictures stay and are not made again."""
@@ -124,15 +124,13 @@ class Comparing:
 
     def _to_picture(self, manifest: Manifest, made: Made, watch: Watch) -> ToPicture:
         """How predictions become pictures: one map for the whole comparison, so that its strips can be compared."""
-        if self.vae_strips:
-            import torch
-
-            return lambda latent: Image.fromarray(self.host.pictures(torch.from_numpy(latent).float()[None])[0])
+        if self.strips == VAE:
+            return to_picture(self.host, VAE, [])
         fitted = next(manifest.notes("colours"), None)
         if fitted is None:
-            fitted = fit_colours(list(watch.latents), made.pictures).tolist()
+            fitted = colours(made, watch)
             manifest.note(colours=fitted)
-        return lambda latent: coloured(latent, np.asarray(fitted))
+        return to_picture(self.host, FAST, fitted)
 
 
 def picture_key(setting: Setting, arm: Arm, seed: int) -> str:

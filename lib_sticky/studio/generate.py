@@ -15,6 +15,7 @@ from lib_sticky.studio.job import Job
 if TYPE_CHECKING:
     from lib_sticky.hosts.diffusers import Diffusers
     from lib_sticky.studio.making import Made
+    from lib_sticky.studio.watching import Watch
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
         parser.error(str(error))
     out, path, host = folder_and_model(parser, found)
     try:
-        return _run(host, path.stem, job, out, compare=found.compare)
+        return _run(host, path.stem, job, out, compare=found.compare, strips=found.filmstrip)
     except ConfigError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
@@ -44,33 +45,46 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument(
         "--compare", action="store_true", help="make each picture without and with Sticky, and both side by side"
     )
+    files.add_argument(
+        "--filmstrip", choices=("fast", "vae"), default="",
+        help="also draw what the model predicted on the way: fast by a linear map, or by the VAE",
+    )  # fmt: skip
     return parser
 
 
-def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool) -> int:
+def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool, strips: str) -> int:
     from lib_sticky.studio.making import settled, without_and_with
     from lib_sticky.studio.png import save
     from lib_sticky.studio.side_by_side import side_by_side
+    from lib_sticky.studio.strips import strip_of
+    from lib_sticky.studio.watching import Watch
 
     job = settled(job, host)
     columns: list[tuple[str, Made]] = []
     for each in without_and_with(job) if compare else (job,):
-        made = _made(host, each, model)
+        watch = Watch(strip=True, empty=None) if strips else None
+        made = _made(host, each, model, watch)
         for index, (picture, text) in enumerate(zip(made.pictures, made.infotexts, strict=True)):
             print(save(picture, out, str(each.seed + index), text))
-        columns.append((f"{'with' if each.config.enabled else 'without'} Sticky, CFG {each.cfg:g}", made))
+        label = f"{'with' if each.config.enabled else 'without'} Sticky, CFG {each.cfg:g}"
+        if watch:
+            strip = strip_of(host, made, watch, strips, f"{label}, seed {each.seed}")
+            print(save(strip, out, f"{each.seed}-filmstrip", made.infotexts[0]))
+        columns.append((label, made))
     if compare:
         sheet = side_by_side([(label, made.pictures) for label, made in columns])
         print(save(sheet, out, f"{job.seed}-compare", columns[-1][1].infotexts[0]))
     return 0
 
 
-def _made(host: Diffusers, job: Job, model: str) -> Made:
+def _made(host: Diffusers, job: Job, model: str, watch: Watch | None) -> Made:
     from lib_sticky.studio.making import Made, make
 
     for event in make(host, job, model):
         if isinstance(event, Made):
             print(file=sys.stderr)
             return event
+        if watch:
+            watch.see(event)
         print(f"\rstep {event.step}/{event.steps}", end="", file=sys.stderr, flush=True)
     raise RuntimeError("the job ended without pictures")

@@ -63,32 +63,44 @@ def negative_of(job: Job) -> str:
     return tracked_text(job.config, job.prompt, untagged(job.negative))
 
 
-def sample(host: Diffusers, job: Job, selection: Selection | None = None) -> Iterator[Moment]:
+def sample(
+    host: Diffusers, job: Job, selection: Selection | None = None, prompts: Sequence[str] = ()
+) -> Iterator[Moment]:
     """Run the job's steps; stop asking for the next one to cancel. The size must be given (see `sized`).
 
-    Raises ConfigError for a negative LoRA that is not there, or that this model cannot use.
+    prompts: one for each image of the batch, in place of the job's one. Raises ConfigError for a negative LoRA that is
+    not there, or that this model cannot use.
     """
     if NATIVE in (job.width, job.height):
         raise ValueError("the size of the job is not settled; use sized(job, host)")
     wanted = asked(job.config, [job.negative], find_lora)
     loras = sided(host.pipe, wanted.loras, both=wanted.both) if wanted.loras else None
     try:
-        yield from _sampled(host, job, selection or Selection(), wanted, loras)
+        yield from _sampled(host, job, selection or Selection(), wanted, loras, prompts or [job.prompt] * job.batch)
     finally:
         if loras:
             loras.remove()
 
 
 def _sampled(
-    host: Diffusers, job: Job, selection: Selection, wanted: Asked, loras: SidedLoras | None
+    host: Diffusers, job: Job, selection: Selection, wanted: Asked, loras: SidedLoras | None, prompts: Sequence[str]
 ) -> Iterator[Moment]:
     sampler = SAMPLERS[job.sampler]
     grid = sampler.grid(NoiseLevels(host.alphas()), job.steps)
     size = (job.width, job.height)
-    positive = strip_extra_networks(job.prompt)
-    prepared = host.prepare(positive, negative_of(job), job.steps, size, job.clip_skip, loras)
+    prepared = {
+        prompt: host.prepare(
+            strip_extra_networks(prompt),
+            negative_of(replace(job, prompt=prompt)),
+            job.steps,
+            size,
+            job.clip_skip,
+            loras,
+        )
+        for prompt in dict.fromkeys(prompts)
+    }
     side = Side(loras, [wanted.act(index, len(grid.timesteps)) for index in range(len(grid.timesteps))], wanted.both)
-    guide = _Guide(host, [prepared] * job.batch, grid, job.cfg, selection, side)
+    guide = _Guide(host, [prepared[prompt] for prompt in prompts], grid, job.cfg, selection, side)
     generators = [torch.Generator().manual_seed(job.seed + i) for i in range(job.batch)]
     shape = host.latent_shape(*size)
 

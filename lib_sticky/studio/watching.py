@@ -40,18 +40,21 @@ class Watch:
         started = time.perf_counter()
         guided, cond = _array(moment.guided.prediction), _array(moment.predictions[Pass.COND])
         away = moment.predictions.get(Pass.UNCOND)
-        unconds = [None] * len(cond) if away is None else list(_array(away))
+        uncond = None if away is None else _array(away)
         self.steps = self.steps or [[] for _ in cond]
-        for log, d, c, u in zip(self.steps, guided, cond, unconds, strict=True):
-            log.append(measure_step(d, c, u))
+        for log, found in zip(self.steps, measure_step(guided, cond, uncond), strict=True):
+            log.append(found)
         if self.strip and moment.step in chosen_steps(moment.steps):
-            self.frames.append(Frame(moment.step, moment.sigma, cond[0], unconds[0], guided[0]))
-        self.latents = _array(moment.latents)
+            self.frames.append(
+                Frame(moment.step, moment.sigma, cond[0], None if uncond is None else uncond[0], guided[0])
+            )
+        if moment.step == moment.steps:
+            self.latents = _array(moment.latents)
         self.seconds += time.perf_counter() - started
 
 
 def _array(values: Any) -> Any:
-    return values.float().cpu().numpy().astype(np.float64)
+    return values.float().cpu().numpy()
 
 
 def summary(steps: Sequence[LatentStep]) -> dict[str, float]:

@@ -238,7 +238,7 @@ def test_coherence():
 
 
 def test_png_bytes():
-    assert content.png_bytes(flat(0.5, 0.5, 0.5, 256)) < 0.02
+    assert content.png_bytes(flat(0.5, 0.5, 0.5, 256)) < 0.03
     random = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     assert content.png_bytes(pictures.rgb(random)) > 3
 

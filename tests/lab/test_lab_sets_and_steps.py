@@ -93,7 +93,7 @@ def test_latent_step_by_hand():
     cond = np.array([[1.0, -1.0], [2.0, 2.0]])
     uncond = np.array([[0.0, 0.0], [2.0, 2.0]])
     guided = uncond + 3 * (cond - uncond)
-    step = measure_step(guided, cond, uncond)
+    step, still = measure_step(*(np.stack([each, cond]) for each in (guided, cond, uncond)))
     assert step.peak == 3.0
     assert step.p999 == pytest.approx(3.0, abs=0.01)
     assert step.deviation == (3.0, 1.0)
@@ -101,12 +101,13 @@ def test_latent_step_by_hand():
     assert step.gap == pytest.approx(math.sqrt(2 / 10))
     assert step.alignment == pytest.approx(2 / 10)
     assert step.push == pytest.approx(math.sqrt((4 + 4) / 4))
+    assert (still.peak, still.push, still.gap) == (2.0, 0.0, 0.0)
 
 
 def test_latent_step_without_guidance_or_signal():
-    cond = np.random.default_rng(0).normal(size=(4, 2, 8, 8))
-    step = measure_step(cond, cond)
+    cond = np.random.default_rng(0).normal(size=(1, 4, 2, 8, 8))
+    (step,) = measure_step(cond, cond)
     assert (step.gap, step.alignment, step.push) == (0.0, 0.0, 0.0)
     assert step.deviation == pytest.approx((1.0,) * 4)
-    zero = measure_step(np.zeros((4, 3, 3)), np.zeros((4, 3, 3)), np.ones((4, 3, 3)))
+    (zero,) = measure_step(np.zeros((1, 4, 3, 3)), np.zeros((1, 4, 3, 3)), np.ones((1, 4, 3, 3)))
     assert (zero.gap, zero.alignment) == (0.0, 0.0)

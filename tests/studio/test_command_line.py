@@ -115,6 +115,18 @@ def test_compare_makes_both_and_a_sheet(out: Path) -> None:
     assert switches == [False, True, True]
 
 
+def test_a_filmstrip_is_drawn_at_no_model_call(out: Path, sd1: Diffusers, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    real = sd1.denoised
+    monkeypatch.setattr(sd1, "denoised", lambda x, *rest: calls.append(len(x)) or real(x, *rest))
+    for way in ("fast", "vae"):
+        calls.clear()
+        assert generate.main([*SMALL, "--cfg", "7", "--filmstrip", way, "--out", str(out / way)]) == 0
+        assert calls == [2, 2]
+        assert sorted(path.name for path in (out / way).iterdir()) == ["00001-7.png", "00002-7-filmstrip.png"]
+        assert of_picture(out / way / "00002-7-filmstrip.png") == of_picture(out / way / "00001-7.png")
+
+
 def test_an_interrupt_is_no_traceback(
     out: Path, sd1: Diffusers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

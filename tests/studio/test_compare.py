@@ -297,7 +297,7 @@ def test_probes_never_fall_on_the_first_step(steps: int) -> None:
 
 def test_filmstrips_by_the_vae(sd1: Diffusers, tmp_path: Path) -> None:
     comparison = plan(sd1, seeds=1)
-    manifest = made(sd1, comparison, tmp_path, vae_strips=True)
+    manifest = made(sd1, comparison, tmp_path, strips="vae")
     assert len(list((tmp_path / "filmstrips").glob("*.png"))) == len(Arm)
     assert list(manifest.notes("colours")) == []
 

@@ -71,6 +71,14 @@ def test_a_batch_of_two_is_two_of_one(host: Diffusers, sampler: str) -> None:
     assert not torch.equal(both[0], both[1])
 
 
+def test_a_batch_of_two_prompts_is_two_jobs(host: Diffusers) -> None:
+    job = replace(JOB, batch=2, config=STICKY, negative="")
+    both = list(sample(host, job, prompts=["a red star", "two moons"]))[-1].latents
+    for index, prompt in enumerate(("a red star", "two moons")):
+        alone = latents(host, replace(job, prompt=prompt, seed=JOB.seed + index, batch=1))
+        torch.testing.assert_close(both[index : index + 1], alone, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("sampler", SAMPLER_NAMES)
 def test_a_seed_makes_the_same_picture_again(host: Diffusers, sampler: str) -> None:
     job = replace(JOB, sampler=sampler)
