@@ -125,6 +125,8 @@ def _metric(plain: Sequence[Taken], name: str, found: _ByPlace) -> Row:
 
 def _difference(delta: Delta, unit: float, form: str) -> Value:
     ends = (delta.difference.value, delta.difference.low, delta.difference.high)
+    if ends == (0, 0, 0):
+        return Value("0", [], delta.verdict if delta.pairs >= LEAST_PICTURES else "")
     value, low, high = (f"{unit * number:{form}}".replace("-", "−") for number in ends)
     below = [f"[{low}, {high}]", f"p {_p(delta.p)}, corrected {_p(delta.corrected)}"]
     return Value(value, below, delta.verdict if delta.pairs >= LEAST_PICTURES else "")

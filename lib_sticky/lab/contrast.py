@@ -34,3 +34,12 @@ def is_blank(picture: Floats, limit: float) -> bool:
     A blank picture is sharp, unclipped and clean: no figure on cleanness means anything without the blank rate.
     """
     return spread(picture) < limit
+
+
+def nothing_stands_out(picture: Floats) -> bool:
+    """Whether fewer than one pixel in 200 differs from the median colour by more than 0.2 in some channel.
+
+    A plain or softly shaded ground with no subject on it; what `is_blank` misses.
+    """
+    away = np.abs(picture - np.median(picture, axis=(0, 1))).max(axis=2)
+    return bool((away > 0.2).mean() < 0.005)

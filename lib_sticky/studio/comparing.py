@@ -12,6 +12,7 @@ from PIL import Image
 
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.lab.compare import ABOUT, BLANK, Arm, Setting, blank
+from lib_sticky.lab.contrast import nothing_stands_out
 from lib_sticky.lab.filmstrip import ToPicture, filmstrip
 from lib_sticky.lab.manifest import Manifest
 from lib_sticky.lab.metrics import measure
@@ -114,7 +115,8 @@ class Comparing:
             if key in missing:
                 name = f"{setting.name}-{arm.value}"
                 path = save(picture, self.folder / "pictures" / name, str(made.job.seed + index), text)
-                said = {BLANK: blank(rgb(picture)), **judged[index]}
+                values = rgb(picture)
+                said = {BLANK: blank(values), "nothing stands out": nothing_stands_out(values), **judged[index]}
                 about = {
                     "infotext": text, "said": said, "measured": {**measure(picture), **summary(watch.steps[index])},
                     "steps": [asdict(step) for step in watch.steps[index]],

@@ -237,6 +237,17 @@ def test_coherence():
     assert content.edge_coherence(flat(0.5, 0.5, 0.5)) == 0.0
 
 
+def test_nothing_stands_out_on_a_shaded_ground():
+    ground = flat(0.1, 0.3, 0.8, 64)
+    ground[..., 2] -= np.linspace(0, 0.15, 64)
+    assert contrast.nothing_stands_out(ground)
+    subject = ground.copy()
+    subject[:4, :4, 0] = 0.9
+    assert contrast.nothing_stands_out(subject)
+    subject[:5, :5, 0] = 0.9
+    assert not contrast.nothing_stands_out(subject)
+
+
 def test_png_bytes():
     assert content.png_bytes(flat(0.5, 0.5, 0.5, 256)) < 0.03
     random = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
