@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from lib_sticky.guidance.conditioning import CROSSATTN, stack
 from lib_sticky.hosts.clip_text import batches, emphasised, one_by_one
-from lib_sticky.lora.sides import SidedLoras
+from lib_sticky.lora.sides import SidedLoras, on_text
 from lib_sticky.prompt.branches import branches
 from lib_sticky.prompt.schedule import schedule
 
@@ -115,7 +114,7 @@ class Diffusers:
 
         The texts of one prompt's stretches are encoded together, since the mean that emphasis restores is theirs.
         """
-        with loras.on_text(negative=False) if loras else nullcontext():
+        with on_text(loras, negative=False):
             parts = tuple(
                 Part(
                     self._stretches(branch.text, steps, size, clip_skip),
@@ -123,7 +122,7 @@ class Diffusers:
                 )
                 for branch in branches(positive)
             )
-        with loras.on_text(negative=True) if loras else nullcontext():
+        with on_text(loras, negative=True):
             return Prepared(parts, self._stretches(negative, steps, size, clip_skip, negative=True))
 
     def _stretches(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from lib_sticky.hosts.neglora import FIELD
@@ -13,8 +13,8 @@ from lib_sticky.merge.errors import CheckpointError
 from lib_sticky.option import ConfigError
 
 
-def sided(pipe: Any, loras: Iterable[Strong], *, both: bool) -> SidedLoras:
-    """`loras` hooked to a StableDiffusionPipeline or StableDiffusionXLPipeline.
+def sided(pipe: Any, loras: Sequence[Strong], *, both: bool) -> SidedLoras:
+    """`loras` for a StableDiffusionPipeline or StableDiffusionXLPipeline.
 
     Raises ConfigError that names a file which is damaged or not for this model.
     """

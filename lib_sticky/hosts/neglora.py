@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +10,16 @@ from pathlib import Path
 from lib_sticky.config import Config
 from lib_sticky.guidance.interval import Interval, covers
 from lib_sticky.lora.load import Strong
-from lib_sticky.merge.errors import RecipeError
 from lib_sticky.neglora_fields import BOTH_SIDES
 from lib_sticky.option import ConfigError
 from lib_sticky.prompt.neglora import NegLora, NegLoraError, listed, taken
 
 FIELD = "neglora"
 
+_ENDING = ".safetensors"
+
 Find = Callable[[str], Path | None]
-"""From the name that a user gave a LoRA to its file, or None; may raise RecipeError for a name that is refused."""
+"""From the name that a user gave a LoRA to its file, or None."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,22 @@ class Asked:
     def act(self, step: int, total: int) -> bool:
         """Whether they act on 0-based `step` of `total`."""
         return bool(self.loras) and covers(self.interval, step, total)
+
+
+def in_folder(folder: Path, name: str) -> Path | None:
+    """The file in or below a LoRA folder that `name` means, with its folders or without; links are followed.
+
+    Only files that are found there are compared with the name, so that no name leads elsewhere.
+    """
+    wanted = name.replace("\\", "/").removesuffix(_ENDING)
+    listed_files = sorted(
+        Path(parent, file)
+        for parent, _, files in os.walk(folder, followlinks=True)
+        for file in files
+        if file.endswith(_ENDING)
+    )
+    by_name = {path.relative_to(folder).as_posix().removesuffix(_ENDING): path for path in listed_files}
+    return by_name.get(wanted) or next((path for path in listed_files if path.stem == wanted), None)
 
 
 def untagged(negative: str) -> str:
@@ -63,10 +81,7 @@ def _taken(negative: str) -> tuple[str, tuple[NegLora, ...]]:
 
 
 def _found(lora: NegLora, find: Find) -> Strong:
-    try:
-        path = find(lora.name)
-    except RecipeError as error:
-        raise ConfigError(FIELD, str(error)) from None
+    path = find(lora.name)
     if path is None:
         raise ConfigError(FIELD, f"there is no LoRA file {lora.name!r}; write a name as the LoRA folder has it")
     return Strong(path, lora.strength)

@@ -24,8 +24,12 @@ def blank(picture: Floats) -> bool:
     return is_blank(picture - picture.mean(axis=(0, 1)), BLANK_BELOW)
 
 
-class Arm(str, Enum):
-    """One way of making the same seed's picture."""
+class Way(str, Enum):
+    """One way of making the same seed's picture; every kind of comparison has its own."""
+
+
+class Arm(Way):
+    """The ways in which a sticky negative is compared with others."""
 
     EMPTY = "A0"
     TERMS = "A1"
@@ -64,6 +68,22 @@ COMPARISONS = (
 
 
 @dataclass(frozen=True)
+class Design:
+    """A kind of comparison: what its arms are called, and which of them are held against which others."""
+
+    about: Mapping[Way, str]
+    comparisons: tuple[tuple[Way, Way], ...]
+
+    @property
+    def plain(self) -> Way:
+        """The arm whose own figures are shown."""
+        return next(iter(self.about))
+
+
+STICKY = Design(ABOUT, COMPARISONS)
+
+
+@dataclass(frozen=True)
 class Setting:
     """What all arms of one part of a comparison share; width and height in pixels."""
 
@@ -88,7 +108,7 @@ class Taken:
     """One picture of a comparison: its file, its metrics, and what is true of it or not (`BLANK` among that)."""
 
     setting: Setting
-    arm: Arm
+    arm: Way
     seed: int
     file: str
     measured: Mapping[str, float]
@@ -106,8 +126,8 @@ class Delta:
 
     setting: Setting
     name: str
-    arm: Arm
-    reference: Arm
+    arm: Way
+    reference: Way
     pairs: int
     difference: Estimate
     p: float
@@ -115,9 +135,9 @@ class Delta:
     verdict: str = ""
 
 
-def deltas(taken: Sequence[Taken]) -> list[Delta]:
-    """Every metric and share of every setting in every comparison of `COMPARISONS`, corrected for their number."""
-    found = [each for setting in settings(taken) for each in _of_setting(taken, setting)]
+def deltas(taken: Sequence[Taken], design: Design = STICKY) -> list[Delta]:
+    """Every metric and share of every setting in every comparison of `design`, corrected for their number."""
+    found = [each for setting in settings(taken) for each in _of_setting(taken, setting, design)]
     corrected = holm([each.p for each in found])
     return [
         replace(each, corrected=p, verdict=verdict(each.difference, p, each.pairs))
@@ -130,7 +150,7 @@ def settings(taken: Sequence[Taken]) -> list[Setting]:
     return list(dict.fromkeys(each.setting for each in taken))
 
 
-def cell(taken: Sequence[Taken], setting: Setting, arm: Arm) -> list[Taken]:
+def cell(taken: Sequence[Taken], setting: Setting, arm: Way) -> list[Taken]:
     """The pictures of one arm under one setting."""
     return [each for each in taken if each.setting == setting and each.arm is arm]
 
@@ -159,8 +179,8 @@ def refusal(found: Sequence[Delta]) -> str:
     )
 
 
-def _of_setting(taken: Sequence[Taken], setting: Setting) -> Iterator[Delta]:
-    for arm, reference in COMPARISONS:
+def _of_setting(taken: Sequence[Taken], setting: Setting, design: Design) -> Iterator[Delta]:
+    for arm, reference in design.comparisons:
         second = {each.seed: each for each in cell(taken, setting, reference)}
         pairs = [(one, second[one.seed]) for one in cell(taken, setting, arm) if one.seed in second]
         if not pairs:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .compare import ABOUT, COMPARISONS, Arm, Delta, Setting, Taken, cell, middle, share
+from .compare import STICKY, Delta, Design, Setting, Taken, Way, cell, middle, share
 from .report_html import Row, Value
 from .significance import LEAST_PICTURES
 
@@ -19,24 +19,34 @@ HEADLINE = (
 )  # fmt: skip
 """The metrics shown first, chosen before anything was measured."""
 
-COLUMNS = ("metric", "A0 itself", *(f"{arm.value} − {reference.value}" for arm, reference in COMPARISONS))
+
+def columns(design: Design) -> tuple[str, ...]:
+    """The head of the tables that `rows` fills."""
+    pairs = (f"{arm.value} − {reference.value}" for arm, reference in design.comparisons)
+    return ("metric", f"{design.plain.value} itself", *pairs)
 
 
-def rows(taken: Sequence[Taken], found: Sequence[Delta], setting: Setting) -> tuple[list[Row], list[Row]]:
+COLUMNS = columns(STICKY)
+
+
+def rows(
+    taken: Sequence[Taken], found: Sequence[Delta], setting: Setting, design: Design = STICKY
+) -> tuple[list[Row], list[Row]]:
     """The rows of the first table and of the one with all other metrics; both begin with the blank rate and its kin."""
-    plain = cell(taken, setting, Arm.EMPTY)
-    by_place = {(each.name, each.arm, each.reference): each for each in found if each.setting == setting}
-    shares = [_share(plain, name, by_place) for name in plain[0].said]
-    names = list(plain[0].measured)
-    first = [_metric(plain, name, by_place) for name in HEADLINE]
-    return shares + first, shares + [_metric(plain, name, by_place) for name in names if name not in HEADLINE]
+    plain = cell(taken, setting, design.plain)
+    placed = {(each.name, each.arm, each.reference): each for each in found if each.setting == setting}
+    pairs = design.comparisons
+    shares = [_share(plain, name, [placed[(name, *pair)] for pair in pairs]) for name in plain[0].said]
+    measured = {name: _metric(plain, name, [placed[(name, *pair)] for pair in pairs]) for name in plain[0].measured}
+    first = [measured[name] for name in HEADLINE]
+    return shares + first, shares + [row for name, row in measured.items() if name not in HEADLINE]
 
 
-def shares_of(taken: Sequence[Taken], setting: Setting) -> list[str]:
+def shares_of(taken: Sequence[Taken], setting: Setting, design: Design = STICKY) -> list[str]:
     """A sentence for each yes-or-no figure: what share of each arm it is true of, with its interval."""
-    cells = {arm: cell(taken, setting, arm) for arm in Arm}
+    cells = {arm: cell(taken, setting, arm) for arm in design.about}
     sentences: list[str] = []
-    for name in cells[Arm.EMPTY][0].said:
+    for name in cells[design.plain][0].said:
         found = {arm: share(pictures, name) for arm, pictures in cells.items()}
         parts = [
             f"{arm.value} {100 * each.value:.0f}% [{100 * each.low:.0f}, {100 * each.high:.0f}]"
@@ -60,12 +70,12 @@ def deltas_csv(found: Iterable[Delta]) -> str:
     )  # fmt: skip
 
 
-def pictures_csv(taken: Iterable[Taken]) -> str:
+def pictures_csv(taken: Iterable[Taken], design: Design = STICKY) -> str:
     """One line a picture; yes and no as 1 and 0."""
     return _csv(
         [
             {
-                **_place(each.setting), "arm": each.arm.value, "about": ABOUT[each.arm], "seed": each.seed,
+                **_place(each.setting), "arm": each.arm.value, "about": design.about[each.arm], "seed": each.seed,
                 "file": each.file, **{name: int(said) for name, said in each.said.items()}, **each.measured,
             }
             for each in taken
@@ -73,7 +83,7 @@ def pictures_csv(taken: Iterable[Taken]) -> str:
     )  # fmt: skip
 
 
-def steps_csv(steps: Iterable[tuple[Setting, Arm, int, Sequence[Mapping[str, Any]]]]) -> str:
+def steps_csv(steps: Iterable[tuple[Setting, Way, int, Sequence[Mapping[str, Any]]]]) -> str:
     """One line a picture and step; values by channel are joined by spaces."""
     return _csv(
         [
@@ -108,19 +118,15 @@ def _csv(lines: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-_ByPlace = Mapping[tuple[str, Arm, Arm], Delta]
-
-
-def _share(plain: Sequence[Taken], name: str, found: _ByPlace) -> Row:
+def _share(plain: Sequence[Taken], name: str, found: Sequence[Delta]) -> Row:
     own = share(plain, name)
     first = Value(f"{100 * own.value:.0f}%", [f"{100 * own.low:.0f} to {100 * own.high:.0f}"])
-    values = [_difference(found[(name, *pair)], 100, "+.1f") for pair in COMPARISONS]
-    return Row(f"{name}, % of pictures", [first, *values], is_share=True)
+    return Row(f"{name}, % of pictures", [first, *(_difference(each, 100, "+.1f") for each in found)], is_share=True)
 
 
-def _metric(plain: Sequence[Taken], name: str, found: _ByPlace) -> Row:
+def _metric(plain: Sequence[Taken], name: str, found: Sequence[Delta]) -> Row:
     first = Value(f"{middle(plain, name):.3g}", ["median"])
-    return Row(name, [first, *(_difference(found[(name, *pair)], 1, "+.2g") for pair in COMPARISONS)])
+    return Row(name, [first, *(_difference(each, 1, "+.2g") for each in found)])
 
 
 def _difference(delta: Delta, unit: float, form: str) -> Value:

@@ -14,8 +14,6 @@ from .branch import Branch, branch_of
 from .files import LoraFile
 from .places import Places
 
-UNET = "lora_unet_"
-
 
 @dataclass(frozen=True)
 class Strong:
@@ -44,6 +42,19 @@ def branches_of(loras: Iterable[Strong], places: Places) -> dict[nn.Module, list
         finally:
             file.close()
     return found
+
+
+def without_place(loras: Iterable[Strong], places: Places) -> list[str]:
+    """For each LoRA with modules that have no layer here a sentence that says so."""
+    told: list[str] = []
+    for lora in loras:
+        file = LoraFile(lora.path)
+        names = list(file.names())
+        file.close()
+        lost = [name for name in names if name not in places]
+        if lost and lora.strength:
+            told.append(f"{len(lost)} of {len(names)} modules of {lora.path.name} have no place here: {lost[0]} ...")
+    return told
 
 
 def _require_place(file: LoraFile, path: Path, places: Places) -> None:

@@ -37,8 +37,11 @@ def text_places(encoder: nn.Module, label: str) -> dict[str, nn.Module]:
     """The weighted modules of a CLIP text encoder; `label` is `lora_te`, or with SDXL `lora_te1` and `lora_te2`.
 
     transformers before version 5 has `text_model.` before every name, later versions do not; kohya's names always do.
+    OpenCLIP's attention has no place: it multiplies by weights of its own without calling a layer that could be hooked.
     """
-    names = ((hugging_name(name).removeprefix("text_model."), module) for name, module in _weighted(encoder))
+    fused = [f"{name}." for name, module in encoder.named_modules() if isinstance(module, nn.MultiheadAttention)]
+    own = ((name, module) for name, module in _weighted(encoder) if not name.startswith(tuple(fused)))
+    names = ((hugging_name(name).removeprefix("text_model."), module) for name, module in own)
     return {_kohya(label, f"text_model.{name}"): module for name, module in names}
 
 

@@ -44,17 +44,26 @@ class Rows:
 
 
 class RowBranches:
-    """Branches hooked to their layers until `remove`; they act inside of `on` only.
+    """Branches that are hooked to their layers from `attach` to `remove`; they act on the rows chosen meanwhile.
 
     Outputs are changed in place where not all rows are chosen, so that this is for sampling; with all rows chosen
     gradients pass.
     """
 
     def __init__(self, branches: Mapping[nn.Module, Sequence[Branch]]) -> None:
+        self._branches = {layer: tuple(added) for layer, added in branches.items()}
         self._rows: Rows | None = None
-        self._handles = [
-            layer.register_forward_hook(self._hook(tuple(added))) for layer, added in branches.items() if added
-        ]
+        self._handles: list[Any] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._branches)
+
+    def attach(self) -> RowBranches:
+        """Hook the branches to their layers, unless they are; returns itself."""
+        if not self._handles:
+            items = self._branches.items()
+            self._handles = [layer.register_forward_hook(self._hook(added)) for layer, added in items]
+        return self
 
     @contextmanager
     def on(self, rows: Rows) -> Iterator[None]:

@@ -6,7 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
-_TAG = re.compile(r"<neglora:([^<>]*)>")
+TAG = "<neglora:"
+_TAG = re.compile(TAG + r"([^<>]*)>")
 _FILE = ".safetensors"
 
 

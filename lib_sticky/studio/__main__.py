@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "page": ("lib_sticky.studio.page", "open the studio in the browser (also without a command)"),
     "generate": ("lib_sticky.studio.generate", "make pictures and write them to a folder"),
     "compare": ("lib_sticky.studio.compare", "compare negatives on the same seeds, with a placebo, in a report"),
+    "neglora": ("lib_sticky.studio.neglora.command", "teach a LoRA what is wrong and use it on the negative side"),
     "merge": ("lib_sticky.merge.__main__", "merge checkpoints"),
     "train-demo": ("lib_sticky.lab.demo.train", "train the small model that ships"),
 }

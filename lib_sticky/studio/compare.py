@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lib_sticky import config
@@ -14,9 +13,10 @@ from lib_sticky.config import Config, ConfigError
 from lib_sticky.studio import job as jobs
 from lib_sticky.studio.flags import folder_and_model
 from lib_sticky.studio.job import NATIVE, Job, JobError
+from lib_sticky.studio.progress_line import show
 
 if TYPE_CHECKING:
-    from lib_sticky.studio.comparing import Comparing, Progress
+    from lib_sticky.studio.comparing import Comparing
 
 _JOB = ("prompt", "sampler", "clip_skip")
 _TERMS = ("terms", "placement", "start", "stop")
@@ -108,34 +108,10 @@ def _run(comparing: Comparing, command: str) -> int:
     from lib_sticky.studio.comparison_report import Reporting
 
     try:
-        _show(comparing.run())
+        show(comparing.run())
         report = Reporting(comparing.comparison, comparing.model, comparing.folder, command).write()
     except KeyboardInterrupt:
         print("\ncancelled; finished pictures are kept, the same command goes on from there", file=sys.stderr)
         return 130
     print(report)
     return 0
-
-
-def _show(events: Iterable[Progress]) -> None:
-    """How far it is, on standard error: one line that changes, or where that is a file a line for each batch."""
-    started, first, before = time.monotonic(), -1, -1
-    for event in events:
-        first = event.done if first < 0 else first
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{_line(event, first, started)}", end="", file=sys.stderr, flush=True)
-        elif event.done != before:
-            print(_line(event, first, started), file=sys.stderr, flush=True)
-        before = event.done
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-
-
-def _line(event: Progress, first: int, started: float) -> str:
-    step = f"{event.making}, step {event.step} of {event.steps}" if event.steps else event.making
-    made, left = event.done - first, event.pictures - event.done
-    if not made or not left:
-        return f"picture {event.done} of {event.pictures}: {step}"
-    seconds = (time.monotonic() - started) / made * left
-    about = f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
-    return f"picture {event.done} of {event.pictures}: {step}, about {about} left"

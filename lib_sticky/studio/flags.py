@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,12 @@ def add_job_flags(parser: argparse.ArgumentParser) -> None:
         shown = parser.add_argument_group(group)
         for name, about in options:
             _add(shown, name, about, config.DEFAULTS[name])
+
+
+def add_job_fields(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """A flag for each of some fields of Job."""
+    for name in names:
+        _add(parser, name, jobs.OPTIONS[name], jobs.DEFAULTS[name])
 
 
 def job_of(found: argparse.Namespace) -> Job:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib_sticky.merge.sources import Folders
+from lib_sticky.hosts.neglora import in_folder
 from lib_sticky.studio.models import MODELS
 
 LORAS = MODELS / "loras"
@@ -13,4 +13,4 @@ LORAS = MODELS / "loras"
 def find_lora(name: str) -> Path | None:
     """The file that a user names."""
     path = Path(name).expanduser()
-    return path if path.is_file() else Folders([LORAS]).find(name)
+    return path if path.is_file() else in_folder(LORAS, name)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib_sticky.hosts.diffusers import Diffusers
+
+if TYPE_CHECKING:
+    import torch
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -29,8 +33,11 @@ def chosen(path: str) -> Path:
     return found[0]
 
 
-def open_model(path: Path) -> Diffusers:
-    """Load a single file or a folder in diffusers' form, without a network: on the GPU in half precision, if any."""
+def open_model(path: Path, dtype: torch.dtype | None = None) -> Diffusers:
+    """Load a single file or a folder in diffusers' form, without a network: on the GPU, if any.
+
+    Without a `dtype` in half precision there and in full elsewhere.
+    """
     if not path.exists():
         raise ModelError(f"there is no file or folder {path}")
     if path.is_dir() and not (path / "model_index.json").is_file():
@@ -44,7 +51,7 @@ def open_model(path: Path) -> Diffusers:
     disable_progress_bar()
     on_gpu = torch.cuda.is_available()
     try:
-        pipe = load_sd(path, torch.float16 if on_gpu else torch.float32)
+        pipe = load_sd(path, dtype or (torch.float16 if on_gpu else torch.float32))
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{path} cannot be opened: {error}") from error
     if on_gpu:

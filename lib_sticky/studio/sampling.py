@@ -75,11 +75,8 @@ def sample(
         raise ValueError("the size of the job is not settled; use sized(job, host)")
     wanted = asked(job.config, [job.negative], find_lora)
     loras = sided(host.pipe, wanted.loras, both=wanted.both) if wanted.loras else None
-    try:
+    with loras.attached() if loras else nullcontext():
         yield from _sampled(host, job, selection or Selection(), wanted, loras, prompts or [job.prompt] * job.batch)
-    finally:
-        if loras:
-            loras.remove()
 
 
 def _sampled(

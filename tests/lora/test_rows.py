@@ -88,7 +88,7 @@ def test_chosen_rows_are_those_of_the_baked_model_alone(form: str, strength: flo
     kind, module = FORMS[form]
     layer, x = layer_and_input(kind)
     plain, reference = layer(x), baked(layer, module, strength)
-    hooked = RowBranches({layer: [branch_of(module, layer, strength, form)]})
+    hooked = RowBranches({layer: [branch_of(module, layer, strength, form)]}).attach()
     with torch.no_grad(), hooked.on(Rows.of([False, True, False, True])):
         got = layer(x)
     for row in range(BATCH):
@@ -123,7 +123,7 @@ def test_rows_that_cannot_be_told_apart_are_an_error() -> None:
 def test_nothing_acts_outside_of_on_and_without_rows() -> None:
     layer, x = layer_and_input("linear")
     plain = layer(x)
-    hooked = RowBranches({layer: [branch_of(FORMS["LoRA"][1], layer, 1.0, "x")]})
+    hooked = RowBranches({layer: [branch_of(FORMS["LoRA"][1], layer, 1.0, "x")]}).attach()
     assert torch.equal(layer(x), plain)
     with hooked.on(Rows.of([False] * BATCH)):
         assert torch.equal(layer(x), plain)
@@ -134,7 +134,9 @@ def test_nothing_acts_outside_of_on_and_without_rows() -> None:
 def test_gradients_pass_where_all_rows_are_chosen() -> None:
     layer, x = layer_and_input("linear")
     up = UP.clone().requires_grad_()
-    hooked = RowBranches({layer: [branch_of({"lora_up.weight": up, "lora_down.weight": DOWN}, layer, 1.0, "x")]})
+    hooked = RowBranches(
+        {layer: [branch_of({"lora_up.weight": up, "lora_down.weight": DOWN}, layer, 1.0, "x")]}
+    ).attach()
     with hooked.on(Rows.of([True] * BATCH)):
         layer(x).sum().backward()
     assert up.grad is not None and float(up.grad.abs().sum()) > 0
