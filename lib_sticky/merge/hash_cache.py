@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, MutableMapping
@@ -40,10 +41,14 @@ class FileHashCache:
     def put(self, path: Path, sha256: str) -> None:
         rows = self._load()
         rows[str(path.resolve())] = [*_stamp(path), sha256]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(rows), encoding="utf-8")
-        os.replace(fresh, self._path)
+        with contextlib.suppress(OSError):  # What cannot be remembered is computed again.
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                fresh.write_text(json.dumps(rows), encoding="utf-8")
+                os.replace(fresh, self._path)
+            finally:
+                fresh.unlink(missing_ok=True)
 
 
 def _stamp(path: Path) -> list[object]:

@@ -31,12 +31,13 @@ class Journal:
         self.path = target.with_name(target.name + ".partial.journal")
         self._lock = threading.Lock()
         self._first = json.dumps({**job, "boot": boot_identity()}, sort_keys=True)
-        self._stream = io.FileIO(self.path, "ab+")
+        try:
+            self._stream = io.FileIO(self.path, "ab+")
+        except OSError as error:
+            raise MergeError(f"{self.path} cannot be written: {error.strerror}") from error
         _claim(self._stream, target)
         self.done = self._read()
-        if not self.done:
-            self._stream.truncate(0)
-            self._stream.write(self._first.encode() + b"\n")
+        self._whole = bool(self.done) or self._begun()
 
     def _read(self) -> frozenset[int]:
         self._stream.seek(0)
@@ -45,9 +46,21 @@ class Journal:
             return frozenset()
         return frozenset(int(line) for line in lines[1:-1] if line.isdigit())
 
+    def _begun(self) -> bool:
+        self._stream.truncate(0)
+        return self._append(self._first.encode() + b"\n")
+
+    def _append(self, line: bytes) -> bool:
+        """Write a line; False when the disk has no room for all of it."""
+        try:
+            return self._stream.write(line) == len(line)
+        except OSError:
+            return False
+
     def finished(self, part: int) -> None:
+        """Note a part. A disk too full for the note ends the notes, not the merge: its own room is claimed already."""
         with self._lock:
-            self._stream.write(b"%d\n" % part)
+            self._whole = self._whole and self._append(b"%d\n" % part)
 
     def close(self) -> None:
         self._stream.close()

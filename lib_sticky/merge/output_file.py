@@ -94,7 +94,7 @@ def _reserve(stream: io.FileIO, size: int, target: Path) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < missing:
         raise MergeError(
-            f"{target.parent} has {free / 1e9:.2f} GB free and the result needs {missing / 1e9:.2f} GB more"
+            f"{target.parent} has {free / 1e6:,.1f} MB free and the result needs {missing / 1e6:,.1f} MB more"
         )
     if hasattr(os, "posix_fallocate"):
         try:

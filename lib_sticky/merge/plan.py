@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -81,12 +82,11 @@ class Plan:
 
     def describe(self, workers: int) -> str:
         """Return the plan in words."""
-        free = shutil.disk_usage(self.target.absolute().parent).free
         counts = Counter((item.model, item.what) for item in self.differences)
         shown = self.differences[:SHOWN]
         lines = [
             f"{self.architecture.label}: {len(self.tensors)} tensors, {self.data_bytes / 1e9:.2f} GB to {self.target}",
-            f"reads {self.read_bytes / 1e9:.2f} GB in {len(self.sources)} files; {free / 1e9:.1f} GB free on the disk",
+            f"reads {self.read_bytes / 1e9:.2f} GB in {len(self.sources)} files{_free_words(self.target)}",
             f"about {self.memory_bytes(workers) / 1e6:.0f} MB of buffers and {self.seconds():.0f} s",
             *(f"{model}: {number} keys, {what}" for (model, what), number in counts.items()),
             *(f"  {item.what}: {item.key} {item.detail} ({item.model})" for item in shown),
@@ -116,6 +116,12 @@ def make_plan(recipe: Recipe, sources: Mapping[str, Source], target: Path, *, ke
         refusals=(*architecture_conflicts(main, first), *_target_problems(sources, target, tensors)),
         notes=tuple(notes(tensors, architecture)),
     )
+
+
+def _free_words(target: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return f"; {shutil.disk_usage(target.absolute().parent).free / 1e9:.1f} GB free on the disk"
+    return ""
 
 
 def _target_problems(sources: Mapping[str, Source], target: Path, tensors: tuple[OutputTensor, ...]) -> Iterator[str]:

@@ -136,9 +136,13 @@ def test_a_merge_is_tried_unsaved_and_then_saved(page: Any) -> None:
     shot(page, "saved")
 
 
-def test_cancel_stops_a_merge_and_leaves_no_file(page: Any) -> None:
+def test_cancel_in_mid_merge_leaves_no_file(page: Any) -> None:
     name = name_output(page, f"cancelled-{secrets.token_hex(3)}")
+    pick(page, "method", "DELLA")  # Slow enough to be met in its middle.
+    pick(page, "base", MODELS[0])
     press(page, "merge_button")
+    until_in(" left", lambda: told_of(page, name), SLOW)
+    shot(page, "cancel")
     press(page, "cancel")
     until_in("cancelled", lambda: told_of(page, name), SLOW)
     call("/sdapi/v1/refresh-checkpoints", {})

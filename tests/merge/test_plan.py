@@ -289,6 +289,12 @@ def test_plan_says_room_and_time_and_writes_nothing(bench, capsys) -> None:
     assert sorted(bench.folder.iterdir()) == before
 
 
+def test_a_folder_that_is_not_there_is_named(bench, capsys) -> None:
+    paths, _ = bench.models(2)
+    assert main([*paths, "-o", str(bench.folder / "none" / "o.safetensors"), "--no-hash"]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+
+
 def test_names_are_looked_up_in_folders_and_their_folders(tmp_path: Path, bench) -> None:
     paths, _ = bench.models(2)
     deep = tmp_path / "models" / "sub"
