@@ -20,13 +20,15 @@ import pytest
 from fastapi import FastAPI
 
 from lib_sticky import infotext
-from lib_sticky.api import routes
+from lib_sticky.api import merge_routes, routes
+from lib_sticky.api.merge_jobs import Jobs
 from lib_sticky.config import OPTIONS, schema
 from lib_sticky.hosts.a1111 import A1111
+from lib_sticky.hosts.checkpoints import FolderCheckpoints
 from lib_sticky.presets import BUILT_IN, Presets
 from lib_sticky.prompt.packs import PACKS
 from lib_sticky.studio.__main__ import COMMANDS
-from lib_sticky.webui import panel
+from lib_sticky.webui import merge_axes, merge_tab, panel
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTED = ROOT / "public_surface.json"
@@ -36,9 +38,13 @@ def surface(tmp_path: Path) -> dict[str, Any]:
     return {
         "scripts": {path.name: titles(path) for path in sorted((ROOT / "scripts").glob("*.py"))},
         "elem_ids and labels": components(tmp_path),
-        "infotext": {"keys": [infotext.KEY, infotext.ERROR_KEY], "schema": infotext.SCHEMA},
+        "merge tab": merge_components(tmp_path),
+        "infotext": {"keys": [infotext.KEY, infotext.ERROR_KEY, merge_axes.INFOTEXT_KEY], "schema": infotext.SCHEMA},
         "api fields": schema()["properties"],
-        "xyz axes": [f"[Sticky] {about.label}" for about in OPTIONS.values()],
+        "xyz axes": [
+            *(f"[Sticky] {about.label}" for about in OPTIONS.values()),
+            *(merge_axes.PREFIX + name for name in (merge_axes.WITH, merge_axes.ALPHA)),
+        ],
         "routes": mounted(),
         "presets": list(BUILT_IN),
         "packs": list(PACKS),
@@ -56,8 +62,22 @@ def titles(path: Path) -> list[str]:
 def components(tmp_path: Path) -> dict[str, Any]:
     with gr.Blocks() as blocks:
         panel.build(lambda item: f"script_txt2img_sticky_{item}", _switch, Presets(tmp_path / "presets.json"))
+    return named(blocks)
+
+
+def merge_components(tmp_path: Path) -> dict[str, Any]:
+    files = FolderCheckpoints(tmp_path)
+    return named(merge_tab.build(files, Jobs(files), ["cpu"]))
+
+
+def named(blocks: gr.Blocks) -> dict[str, Any]:
     found = [block for block in blocks.blocks.values() if getattr(block, "elem_id", None)]
-    return {block.elem_id: getattr(block, "label", None) or getattr(block, "value", None) for block in found}
+    return {block.elem_id: getattr(block, "label", None) or _words(block) for block in found}
+
+
+def _words(block: Any) -> Any:
+    """What a button says; what an HTML block says is no name."""
+    return block.value if isinstance(block, gr.Button) else None
 
 
 @contextlib.contextmanager
@@ -70,6 +90,8 @@ def mounted() -> list[str]:
     app = FastAPI()
     before = len(app.routes)
     routes.add(app, A1111())
+    files = FolderCheckpoints(Path())
+    merge_routes.add(app, files, Jobs(files), {})
     return sorted(f"{' '.join(sorted(route.methods))} {route.path}" for route in app.routes[before:])  # type: ignore[attr-defined]
 
 

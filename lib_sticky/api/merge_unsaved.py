@@ -54,16 +54,16 @@ def save(name: str, checkpoints: Checkpoints) -> Path:
     return target
 
 
-def keep_only(path: Path) -> None:
-    """Remove every other unsaved merge."""
-    for other in path.parent.glob("*.safetensors"):
-        if other != path:
-            remove(other)
+def keep_only(path: Path, count: int = 1) -> None:
+    """Remove the unsaved merges beside `path`, except for the newest, so that `count` are left with it."""
+    others = sorted((other for other in path.parent.glob("*.safetensors") if other != path), key=os.path.getmtime)
+    for other in others[: max(0, len(others) - count + 1)]:
+        remove(other)
 
 
 def clear(checkpoints: Checkpoints) -> None:
     """Remove all unsaved merges, as when the WebUI starts."""
-    for path in (checkpoints.folder() / UNSAVED).glob("*.safetensors"):
+    for path in (checkpoints.folder() / UNSAVED).rglob("*.safetensors"):
         remove(path)
 
 

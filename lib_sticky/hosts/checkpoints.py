@@ -66,7 +66,7 @@ class FolderCheckpoints:
         return self._checkpoints
 
     def folders(self) -> Folders:
-        return Folders([self._checkpoints, *self._vaes, *self._loras])
+        return Folders([self._checkpoints, *self._vaes], self._loras)
 
     def models(self) -> list[str]:
         return [name for name in _listed([self._checkpoints]) if not _is_vae(name)]
@@ -94,22 +94,22 @@ class WebUICheckpoints:
     """A1111, reForge and Forge Classic."""
 
     def folder(self) -> Path:
-        return self._checkpoint_folders()[0]
+        return self.checkpoint_folders()[0]
 
     def folders(self) -> Folders:
-        return Folders([*self._checkpoint_folders(), *self._vae_folders(), *self._lora_folders()])
+        return Folders([*self.checkpoint_folders(), *self._vae_folders()], self._lora_folders())
 
     def models(self) -> list[str]:
-        return [name for name in _listed(self._checkpoint_folders()) if not _is_vae(name)]
+        return [name for name in _listed(self.checkpoint_folders()) if not _is_vae(name)]
 
     def vaes(self) -> list[str]:
-        return _with_vaes_beside(self._checkpoint_folders(), self._vae_folders())
+        return _with_vaes_beside(self.checkpoint_folders(), self._vae_folders())
 
     def loras(self) -> list[str]:
         return _listed(self._lora_folders())
 
     def hashes(self) -> HashCache:
-        return WebUIHashes(self._checkpoint_folders())
+        return WebUIHashes(self.checkpoint_folders())
 
     def refresh(self) -> None:
         from modules import sd_models
@@ -127,20 +127,21 @@ class WebUICheckpoints:
         """
         from modules import shared
 
-        title = self._title(path)
+        title = self.listed(path).title
         if shared.opts.data.get("sd_model_checkpoint") != title and not shared.opts.set("sd_model_checkpoint", title):
             raise LoadFailed(f"{path.name} was written but could not be loaded; the WebUI's log says why")
 
-    def _title(self, path: Path) -> str:
+    def listed(self, path: Path) -> Any:
+        """What the host knows of a new file inside `folder()`; raises LoadFailed."""
         from modules import sd_models
 
         self.refresh()
         for info in sd_models.checkpoints_list.values():
             if os.path.abspath(info.filename) == os.path.abspath(path):
-                return info.title
+                return info
         raise LoadFailed(f"{path.name} was written but the WebUI does not list it; press its refresh button")
 
-    def _checkpoint_folders(self) -> list[Path]:
+    def checkpoint_folders(self) -> list[Path]:
         from modules import sd_models, shared
 
         return _existing(shared.cmd_opts.ckpt_dir, sd_models.model_path)
@@ -168,7 +169,7 @@ class ForgeCheckpoints(WebUICheckpoints):
         from modules import call_queue, sd_models
         from modules_forge import main_entry
 
-        title = self._title(path)
+        title = self.listed(path).title
         with call_queue.queue_lock:
             main_entry.checkpoint_change(title, save=False)
             try:
@@ -201,7 +202,7 @@ class WebUIHashes:
         return f"sticky/{path}"
 
 
-def webui(host: Host) -> Checkpoints:
+def webui(host: Host) -> WebUICheckpoints:
     """The model files of the WebUI that `host` stands for."""
     return ForgeCheckpoints() if host.name == "Forge" else WebUICheckpoints()
 

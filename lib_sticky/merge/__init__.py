@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .compose import compose
 from .errors import CheckpointError, MergeCancelled, MergeError, PlanRefused, RecipeError
-from .execute import Options
+from .execute import Options, devices
 from .methods import METHODS
 from .recipe import Lora, Merge, Model, Recipe
 from .recipe_json import from_json
@@ -30,6 +30,7 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "compose",
+    "devices",
     "from_json",
     "merge",
     "planned",

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .architectures import Architecture, same_values
+from .architectures import Architecture, reads_more, same_values
 from .block_weights import BlockWeights
 from .errors import RecipeError
 from .layout import OutputTensor
 from .methods import METHODS, MergeMethod
 from .model_state import model_state
-from .operands import Elementwise, Form, Scratch, WholeTensor
+from .operands import Elementwise, Form, Scratch, WholeTensor, WidenedTensor
 from .recipe import Lora, Merge, Model, Node, Recipe, primary, walk
 from .sources import Source
 from .sparse import sparse_form
@@ -102,7 +102,7 @@ class Compiler:
         forms: dict[str, Form | None] = {}
         for node in walk((root,)):
             if isinstance(node, Model):
-                forms[node.digest] = self._file(node, key, shape)
+                forms[node.digest] = self._file(node, key, shape) or self._widened(node, primary(root), key, shape)
             elif isinstance(node, Merge):
                 inputs = [self._input(child, node, forms, key, shape) for child in node.inputs]
                 known = [form for form in inputs if form is not None]
@@ -125,6 +125,14 @@ class Compiler:
         if entry is None or tensor is None or not same_values(entry.shape, shape):
             return None
         return Form({tensor: 1.0})
+
+    def _widened(self, node: Model, first: Model, key: str, shape: tuple[int, ...]) -> Form | None:
+        """Return a plain model's input convolution with the channels that only the first model's has."""
+        narrow, wide = self.sources[node.digest], self.sources[first.digest]
+        entry, own, wider = narrow.entry(key), narrow.tensor(key), wide.tensor(key)
+        if entry is None or own is None or wider is None or not reads_more(key, shape, entry.shape):
+            return None
+        return Form({WidenedTensor(own, wider, entry.shape, shape): 1.0})
 
     def _merge(self, node: Merge, inputs: list[Form], key: str, shape: tuple[int, ...], scratch: Scratch) -> Form:
         method = method_of(node)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .architectures import Architecture, same_values
+from .architectures import Architecture, reads_more, same_values
 from .layout import OutputTensor
 from .recipe import Model, Node, Recipe, leaves, primary
 from .sources import Source
@@ -16,7 +16,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Difference:
-    """A key in which `model` does not match; `what` is missing, extra, shape or dtype, `detail` says how."""
+    """A key in which `model` does not match; `what` is missing, extra, shape, channels or dtype, `detail` says how."""
 
     model: str
     key: str
@@ -43,6 +43,10 @@ def _against(
         mine, theirs = first.entry(key), source.entry(key)
         if mine is None or theirs is None:
             yield Difference(source.name, key, "missing")
+        elif reads_more(key, mine.shape, theirs.shape):
+            yield Difference(source.name, key, "channels", f"{theirs.shape[1]} of {mine.shape[1]} are merged")
+        elif reads_more(key, theirs.shape, mine.shape):
+            yield Difference(source.name, key, "wider", f"{theirs.shape[1]} channels against {mine.shape[1]}")
         elif not same_values(mine.shape, theirs.shape):
             yield Difference(source.name, key, "shape", f"{list(theirs.shape)} against {list(mine.shape)}")
         elif mine.dtype != theirs.dtype:
@@ -54,8 +58,13 @@ def _against(
 
 def problems(differences: Iterable[Difference]) -> Iterator[str]:
     """Yield one sentence for each kind of mismatch that would leave tensors unmerged."""
-    counts = Counter((found.model, found.what) for found in differences if found.what != "dtype")
-    words = {"missing": "it lacks", "shape": "it has in another shape", "extra": "only it has, which would be dropped"}
+    counts = Counter((found.model, found.what) for found in differences if found.what not in ("dtype", "channels"))
+    words = {
+        "missing": "it lacks",
+        "shape": "it has in another shape",
+        "wider": "it has with more channels: it is an inpainting or pix2pix model, name it first",
+        "extra": "only it has, which would be dropped",
+    }
     for (model, what), number in counts.items():
         yield f"{model}: {number} keys that {words[what]}"
 

@@ -43,6 +43,11 @@ class Options:
     cancelled: Callable[[], bool] = lambda: False
 
 
+def devices() -> list[str]:
+    """Return where methods on whole tensors can compute here, the default first."""
+    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+
 def execute(plan: Plan, compiler: Compiler, options: Options) -> MergeReport:
     """Write the plan's output and return what was made.
 

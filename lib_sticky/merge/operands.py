@@ -141,6 +141,21 @@ class Elementwise:
             out.copy_(self.function(*rows.unbind(0), **self.params))
 
 
+@dataclass(frozen=True, eq=False)
+class WidenedTensor:
+    """A convolution's weight with the last input channels of a wider one behind its own."""
+
+    own: FileTensor
+    wider: FileTensor
+    own_shape: tuple[int, ...]
+    wider_shape: tuple[int, ...]
+
+    def read_into(self, start: int, out: torch.Tensor, scratch: Scratch) -> None:
+        whole = read_whole(Form({self.wider: 1.0}), self.wider_shape, scratch)
+        whole[:, : self.own_shape[1]] = read_whole(Form({self.own: 1.0}), self.own_shape, scratch)
+        out.copy_(whole.flatten()[start : start + out.numel()])
+
+
 @dataclass(eq=False)
 class WholeTensor:
     """A method that needs its tensors whole; the result is kept until the key is written."""

@@ -42,44 +42,54 @@ class Source:
 class Folders:
     """Where models may be: names are looked up inside these folders and never lead out of them.
 
-    With no folders, a name is a path as the user of a command line types it.
+    With `loras`, LoRAs are looked up in those folders only and models only in the others, so that a LoRA and a
+    checkpoint may share a name. With no folders at all, a name is a path as the user of a command line types it.
     """
 
-    def __init__(self, folders: Sequence[str | os.PathLike[str]] = ()) -> None:
-        self._folders = [Path(folder).resolve() for folder in folders]
+    def __init__(
+        self, folders: Sequence[str | os.PathLike[str]] = (), loras: Sequence[str | os.PathLike[str]] | None = None
+    ) -> None:
+        self._models = [Path(folder).resolve() for folder in folders]
+        self._loras = self._models if loras is None else [Path(folder).resolve() for folder in loras]
 
-    def find(self, name: str) -> Path | None:
-        """Return the file that `name` means, or None; raises RecipeError for a name that leads outside.
+    def find(self, name: str, *, lora: bool = False) -> Path | None:
+        """Return the file that `name` means, or None.
 
         The name may leave out `.safetensors`. A name that holds folders is also looked up by its last part, as
-        recipes of other people name their own folders.
+        recipes of other people name their own folders. Raises RecipeError for a name that leads outside, and for one
+        that means several files.
         """
-        if not self._folders:
+        if not (self._models or self._loras):
             path = Path(name)
             return path if path.is_file() else None
         pure = PureWindowsPath(name) if "\\" in name else PurePosixPath(name)
         if pure.is_absolute() or PureWindowsPath(name).drive or ".." in pure.parts or "\0" in name:
             raise RecipeError(f"{name!r} is not a name inside the model folders; absolute paths and .. are refused")
-        for candidate in (pure, PurePosixPath(pure.name)):
-            for folder in self._folders:
-                for path in (folder / candidate, folder / f"{candidate}.safetensors"):
-                    if path.is_file():
-                        return self._inside(path, name)
-        return self._search(pure.name)
+        folders = self._loras if lora else self._models
+        for candidate in (str(pure), f"{pure}.safetensors", pure.name, f"{pure.name}.safetensors"):
+            found = [folder / candidate for folder in folders if (folder / candidate).is_file()]
+            if found:
+                return self._only(found, name)
+        return self._only([path for folder in folders for path in _named(folder, pure.name)], name)
 
-    def _search(self, last: str) -> Path | None:
-        wanted = {last, f"{last}.safetensors"}
-        for folder in self._folders:
-            for parent, _, files in os.walk(folder):
-                if found := wanted.intersection(files):
-                    return self._inside(Path(parent, found.pop()), last)
-        return None
-
-    def _inside(self, path: Path, name: str) -> Path:
-        real = path.resolve()
-        if not any(real.is_relative_to(folder) for folder in self._folders):
+    def _only(self, found: Sequence[Path], name: str) -> Path | None:
+        inside = [path for path in found if self._holds(path.resolve())]
+        if found and not inside:
             raise RecipeError(f"{name!r} is a link that leads out of the model folders; it is refused")
-        return path
+        distinct = {(path.stat().st_dev, path.stat().st_ino): path for path in reversed(inside)}
+        if len(distinct) > 1:
+            shown = " and ".join(sorted(map(str, distinct.values())))
+            raise RecipeError(f"{name!r} means {shown}; name the folder too, or rename one of them")
+        return next(iter(distinct.values()), None)
+
+    def _holds(self, real: Path) -> bool:
+        return any(real.is_relative_to(folder) for folder in (*self._models, *self._loras))
+
+
+def _named(folder: Path, last: str) -> Iterator[Path]:
+    """Yield the files called `last`, with or without .safetensors, anywhere under a folder."""
+    for parent, _, files in os.walk(folder):
+        yield from (Path(parent, name) for name in files if name in (last, f"{last}.safetensors"))
 
 
 def open_sources(recipe: Recipe, paths: Mapping[str, Path]) -> dict[str, Source]:
@@ -103,7 +113,7 @@ def open_sources(recipe: Recipe, paths: Mapping[str, Path]) -> dict[str, Source]
 
 def resolve_all(nodes: Sequence[Model | Lora], folders: Folders) -> Mapping[str, Path]:
     """Return the path of every leaf by its digest; raises RecipeError that lists all the names that are missing."""
-    paths = {node.digest: folders.find(node.name) for node in nodes}
+    paths = {node.digest: folders.find(node.name, lora=isinstance(node, Lora)) for node in nodes}
     missing = [node.name for node in nodes if paths[node.digest] is None]
     if missing:
         shown = "\n  ".join(missing)

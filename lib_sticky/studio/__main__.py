@@ -13,7 +13,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "generate": ("lib_sticky.studio.generate", "make pictures and write them to a folder"),
     "compare": ("lib_sticky.studio.compare", "compare negatives on the same seeds, with a placebo, in a report"),
     "neglora": ("lib_sticky.studio.neglora.command", "teach a LoRA what is wrong and use it on the negative side"),
-    "merge": ("lib_sticky.merge.__main__", "merge checkpoints"),
+    "merge": ("lib_sticky.merge.command", "merge checkpoints"),
     "train-demo": ("lib_sticky.lab.demo.train", "train the small model that ships"),
 }
 """Each command's module, imported only when it is asked for, and what it does; the module has main(argv) -> int."""

@@ -18,17 +18,20 @@ import uvicorn
 from fastapi import FastAPI
 
 from lib_sticky import config
-from lib_sticky.api import routes
+from lib_sticky.api import merge_routes, routes
+from lib_sticky.api.merge_jobs import Jobs
 from lib_sticky.config import ConfigError, parse
 from lib_sticky.hosts.base import Host
+from lib_sticky.hosts.checkpoints import Checkpoints, FolderCheckpoints
+from lib_sticky.merge import devices
 from lib_sticky.presets import Presets
 from lib_sticky.studio import job as jobs
 from lib_sticky.studio import paste
 from lib_sticky.studio.desk import Desk, Shown, failed, said
 from lib_sticky.studio.gradio_versions import blocks, checkbox_accordion, gallery, looks, mount
 from lib_sticky.studio.job import Job, JobError
-from lib_sticky.studio.models import shipped
-from lib_sticky.webui import panel
+from lib_sticky.studio.models import MODELS, shipped
+from lib_sticky.webui import merge_tab, panel
 
 ROOT = Path(__file__).resolve().parents[2]
 TAB = "txt2img"
@@ -54,6 +57,10 @@ def main(argv: Sequence[str]) -> int:
     )  # fmt: skip
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.add_argument("--out", default="out", metavar="DIR", help="where pictures go (default: out)")
+    parser.add_argument(
+        "--models", default=str(MODELS), metavar="DIR", help="checkpoints that the merge tab reads and adds to"
+    )
+    parser.add_argument("--loras", metavar="DIR", help="LoRAs that the merge tab can bake in")
     found = parser.parse_args(list(argv))
     try:
         listening = _listening(found.listen, found.port)
@@ -61,13 +68,16 @@ def main(argv: Sequence[str]) -> int:
         parser.error(f"--port: {found.listen}:{found.port} cannot be used ({error}); name another port")
     out = Path(found.out).expanduser().resolve()
     desk = Desk(out)
+    files = FolderCheckpoints(Path(found.models).expanduser().resolve(), _folder(found.loras))
+    queue = Jobs(files)
     threading.Thread(target=desk.open_shipped, daemon=True).start()
-    server = uvicorn.Server(uvicorn.Config(app(desk), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app(desk, files, queue), log_level="warning"))
     address = f"http://{found.listen}:{listening.getsockname()[1]}/"
     print(f"The studio is at {address} (Ctrl+C ends it). Pictures go to {out}.", file=sys.stderr)
     if not found.no_browser:
         threading.Thread(target=_browse, args=(server, address), daemon=True).start()
     server.run(sockets=[listening])
+    queue.close()
     return 0
 
 
@@ -84,20 +94,29 @@ def _browse(server: uvicorn.Server, address: str) -> None:
     webbrowser.open(address)
 
 
-def app(desk: Desk) -> FastAPI:
-    """The page and the routes that its preview asks."""
-    script = (ROOT / "javascript" / "sticky.js").read_text(encoding="utf-8")
+def _folder(name: str | None) -> Path | None:
+    return None if name is None else Path(name).expanduser().resolve()
+
+
+def app(desk: Desk, files: Checkpoints, queue: Jobs) -> FastAPI:
+    """The page, the routes that its preview asks, and those of merging."""
+    scripts = sorted((ROOT / "javascript").glob("*.js"))
+    script = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
     style = (ROOT / "style.css").read_text(encoding="utf-8")
     look = looks(style + _CSS, script)
     serving = FastAPI(title="Sticky studio")
     routes.add(serving, cast("Host", desk))
+    merge_routes.add(serving, files, queue, {})
     with blocks("Sticky studio", look) as page:
-        _lay_out(desk)
+        gr.Markdown("# Sticky studio")
+        with gr.Tab("Pictures"):
+            _lay_out(desk)
+        with gr.Tab(merge_tab.TITLE):
+            merge_tab.build(files, queue, devices())
     return mount(serving, page, look, [str(desk.out)])
 
 
 def _lay_out(desk: Desk) -> None:
-    gr.Markdown("# Sticky studio")
     with gr.Row():
         with gr.Column(scale=3):
             fields = {name: _control(name) for name in ("prompt", "negative")}

@@ -66,12 +66,13 @@ def order_of(form: Form, checkpoints: Checkpoints, *, unsaved: bool = False) -> 
 def recipe_of(form: Form, checkpoints: Checkpoints) -> Recipe:
     """The recipe that the settings make, or the one in the recipe box where the user asks for it."""
     try:
-        return _pasted(form["recipe"]) if form["use_recipe"] else _composed(form, checkpoints)
+        return pasted(form["recipe"]) if form["use_recipe"] else _composed(form, checkpoints)
     except MergeError as error:
         raise ConfigError("Recipe" if form["use_recipe"] else "Models", str(error)) from error
 
 
-def _pasted(text: str) -> Recipe:
+def pasted(text: str) -> Recipe:
+    """The recipe in a text, JSON or .mecha; ConfigError or MergeError where it holds none."""
     if not text.strip():
         raise ConfigError("Recipe", "is empty; paste one, or take one from the history")
     if not text.lstrip().startswith("{"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -15,9 +16,10 @@ from lib_sticky.api.merge_jobs import Jobs
 from lib_sticky.api.merge_orders import facts_of, require
 from lib_sticky.config import ConfigError
 from lib_sticky.hosts.checkpoints import Checkpoints, LoadFailed
+from lib_sticky.merge import Merge, MergeError
 from lib_sticky.webui import merge_controls as controls
 from lib_sticky.webui.merge_controls import BlockButtons, Fields, elem_id
-from lib_sticky.webui.merge_form import block_settings, offered, order_of, recipe_of, recipe_text, takes_base
+from lib_sticky.webui.merge_form import block_settings, offered, order_of, pasted, recipe_of, recipe_text, takes_base
 from lib_sticky.webui.merge_presets import NAMES, PRESETS, line, numbers
 from lib_sticky.webui.merge_words import facts_words, jobs_words, method_words, refused, said
 
@@ -93,6 +95,14 @@ class _Desk:
             return recipe_text(recipe_of({**self.form(values), "use_recipe": False}, self.checkpoints)), ""
         except ConfigError as error:
             return gr.update(), refused(str(error))
+
+    def dropped(self, file: Any) -> tuple[Any, Any, str]:
+        try:
+            text = Path(getattr(file, "name", file)).read_text(encoding="utf-8")
+            names = [node.name for node in pasted(text).nodes() if not isinstance(node, Merge)]
+        except (ConfigError, MergeError, OSError, UnicodeDecodeError) as error:
+            return gr.update(), gr.update(), refused(str(error))
+        return text, True, said(f"A recipe of {len(names)} files. Plan says which of them are missing here.")
 
     def history(self) -> Any:
         found = history(self.checkpoints)
@@ -218,6 +228,7 @@ def _bind_blocks(fields: Fields, buttons: BlockButtons) -> None:
 class _RecipeButtons:
     past: Any
     read: Any
+    dropped: Any
     show: Any
     said: Any
 
@@ -228,6 +239,8 @@ def _recipe_box() -> tuple[Fields, _RecipeButtons]:
         with gr.Row(elem_classes=["sticky-row"]):
             past = gr.Dropdown([], label="Merged before", elem_id=elem_id("past"), scale=3)
             read = gr.Button("Read history", size="sm", elem_id=elem_id("history"), scale=1)
+        dropped = gr.File(label="Drop a .json or .mecha recipe here", file_types=[".json", ".mecha"],
+                          elem_id=elem_id("recipe_file"), height=110)  # fmt: skip
         fields["recipe"] = gr.Textbox("", label="Recipe", lines=6, max_lines=20, elem_id=elem_id("recipe"),
                                       info="JSON of this tool, or the text of a .mecha file.")  # fmt: skip
         with gr.Row(elem_classes=["sticky-row"]):
@@ -236,11 +249,14 @@ def _recipe_box() -> tuple[Fields, _RecipeButtons]:
             )
             show = gr.Button("Show the settings' recipe", size="sm", elem_id=elem_id("recipe_show"))
         told = gr.HTML("", elem_id=elem_id("recipe_said"))
-    return fields, _RecipeButtons(past, read, show, told)
+    return fields, _RecipeButtons(past, read, dropped, show, told)
 
 
 def _bind_recipe(desk: _Desk, buttons: _RecipeButtons) -> None:
     box = desk.fields["recipe"]
     buttons.read.click(fn=desk.history, inputs=[], outputs=[buttons.past], queue=False)
     buttons.past.change(fn=desk.past, inputs=[buttons.past], outputs=[box], queue=False)
+    buttons.dropped.upload(
+        fn=desk.dropped, inputs=[buttons.dropped], outputs=[box, desk.fields["use_recipe"], buttons.said], queue=False
+    )
     buttons.show.click(fn=desk.recipe, inputs=desk.inputs, outputs=[box, buttons.said], queue=False)

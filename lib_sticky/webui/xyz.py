@@ -15,11 +15,17 @@ _GRID = "xyz_grid.py"
 
 def add_axes(scripts_data: list[Any]) -> None:
     """Append the axes to the host's X/Y/Z plot script; does nothing without one, or when they are there already."""
+    if grid := grid_without(scripts_data, PREFIX):
+        grid.axis_options.extend(_axis(grid.AxisOption, name) for name in DEFAULTS)
+
+
+def grid_without(scripts_data: list[Any], prefix: str) -> Any:
+    """The host's X/Y/Z plot module, or None where there is none or it has axes of this prefix already."""
     grid = next((data.module for data in scripts_data if os.path.basename(data.path) == _GRID), None)
     options = getattr(grid, "axis_options", None)
-    if options is None or any(option.label.startswith(PREFIX) for option in options):
-        return
-    options.extend(_axis(grid.AxisOption, name) for name in DEFAULTS)  # type: ignore[union-attr]
+    if options is None or any(option.label.startswith(prefix) for option in options):
+        return None
+    return grid
 
 
 def _axis(make: Callable[..., Any], name: str) -> Any:

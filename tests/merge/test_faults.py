@@ -124,6 +124,31 @@ def test_a_link_out_of_the_folders_is_refused(tmp_path: Path) -> None:
     assert Folders([inside]).find("alias") == inside / "alias.safetensors"
 
 
+def test_a_name_that_two_files_have_is_refused_and_both_are_named(tmp_path: Path) -> None:
+    for place in ("a/x.safetensors", "b/x.safetensors"):
+        (tmp_path / place).parent.mkdir()
+        (tmp_path / place).write_bytes(b"")
+    with pytest.raises(RecipeError, match=r"a/x\.safetensors and .*b/x\.safetensors"):
+        Folders([tmp_path]).find("x")
+    with pytest.raises(RecipeError, match="rename one"):
+        Folders([tmp_path / "a", tmp_path / "b"]).find("x.safetensors")
+    assert Folders([tmp_path]).find("b/x") == tmp_path / "b" / "x.safetensors"
+    (tmp_path / "b" / "x.safetensors").unlink()
+    (tmp_path / "b" / "x.safetensors").symlink_to(tmp_path / "a" / "x.safetensors")
+    assert Folders([tmp_path]).find("x") is not None
+
+
+def test_a_lora_and_a_checkpoint_may_share_a_name(tmp_path: Path) -> None:
+    for place in ("models", "loras"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "x.safetensors").write_bytes(b"")
+    folders = Folders([tmp_path / "models"], [tmp_path / "loras"])
+    assert folders.find("x") == tmp_path / "models" / "x.safetensors"
+    assert folders.find("x", lora=True) == tmp_path / "loras" / "x.safetensors"
+    (tmp_path / "loras" / "x.safetensors").unlink()
+    assert folders.find("x", lora=True) is None
+
+
 def test_output_that_is_an_input_is_refused_and_nothing_changes(bench) -> None:
     paths, _ = bench.models(2)
     before = [Path(path).read_bytes() for path in paths]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("gradio")
 from fastapi.testclient import TestClient
 
 from lib_sticky import config
+from lib_sticky.api.merge_jobs import Jobs
 from lib_sticky.config import Config
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.studio import desk as desks
@@ -19,6 +21,7 @@ from lib_sticky.studio.desk import Desk
 from lib_sticky.studio.job import Job
 from lib_sticky.studio.paste import job_of, of_picture
 from lib_sticky.studio.png import infotext
+from tests.api.shop import Shelf, half
 
 JOB = Job("a red star", sampler="Euler", steps=3, width=16, height=16, seed=7, config=Config(enabled=True))
 
@@ -30,25 +33,42 @@ def desk(tmp_path: Path, sd1: Diffusers, monkeypatch: pytest.MonkeyPatch) -> Des
     return Desk(tmp_path / "out")
 
 
+@pytest.fixture
+def client(desk: Desk, tmp_path: Path) -> Iterator[TestClient]:
+    shelf = Shelf(tmp_path, loads=False)
+    for name, value in (("a", 1.0), ("b", 3.0)):
+        shelf.add(name, value)
+    queue = Jobs(shelf)
+    with TestClient(page.app(desk, shelf, queue)) as served:
+        yield served
+    queue.close()
+
+
 def values(job: Job) -> list[object]:
     """What the page's components hold for `job`."""
     return [getattr(job, name) for name in jobs.DEFAULTS] + [getattr(job.config, name) for name in config.DEFAULTS]
 
 
-def test_the_page_is_served_and_its_preview_answers(desk: Desk) -> None:
-    with TestClient(page.app(desk)) as client:
-        assert "Sticky studio" in client.get("/").text
-        body = {"prompt": "a cat", "negative_prompt": "", "cfg_scale": 20, "sticky": {"terms": "bad"}}
-        found = client.post("/sticky/v1/preview", json=body).json()
-        assert (found["negative"], found["tokens"]) == ("a cat, bad", None)
-        desk.open_shipped()
-        assert client.post("/sticky/v1/preview", json=body).json()["tokens"] == 4
-        assert client.get("/sticky/v1/version").json()["host"] == "studio"
+def test_the_page_is_served_and_its_preview_answers(client: TestClient, desk: Desk) -> None:
+    assert "Sticky studio" in client.get("/").text
+    body = {"prompt": "a cat", "negative_prompt": "", "cfg_scale": 20, "sticky": {"terms": "bad"}}
+    found = client.post("/sticky/v1/preview", json=body).json()
+    assert (found["negative"], found["tokens"]) == ("a cat, bad", None)
+    desk.open_shipped()
+    assert client.post("/sticky/v1/preview", json=body).json()["tokens"] == 4
+    assert client.get("/sticky/v1/version").json()["host"] == "studio"
 
 
-def test_the_preview_and_its_buttons_find_their_elements(desk: Desk) -> None:
-    with TestClient(page.app(desk)) as client:
-        elements = {component["props"].get("elem_id") for component in client.get("/config").json()["components"]}
+def test_the_page_merges_in_its_own_folder_by_tab_and_by_route(client: TestClient) -> None:
+    components = client.get("/config").json()["components"]
+    (models,) = [each for each in components if each["props"].get("elem_id") == "sticky_merge_models"]
+    assert [choice[0] for choice in models["props"]["choices"]] == ["a.safetensors", "b.safetensors"]
+    assert "sticky_merge_poll" in client.get("/").text  # The script that keeps the queue moving.
+    assert client.post("/sticky/v1/merge/plan", json={"recipe": half(), "name": "c"}).json()["ready"]
+
+
+def test_the_preview_and_its_buttons_find_their_elements(client: TestClient) -> None:
+    elements = {component["props"].get("elem_id") for component in client.get("/config").json()["components"]}
     assert {"txt2img_prompt", "txt2img_neg_prompt", "txt2img_cfg_scale", "txt2img_steps"} <= elements
     assert {f"txt2img_sticky_{item}" for item in ("preview", "cfg20", *config.DEFAULTS)} <= elements
 

@@ -174,6 +174,26 @@ def test_a_recipe_shown_and_used_again_is_the_same(form: dict[str, Any], shelf: 
     assert recipe_of({**form, "use_recipe": True, "recipe": recipe_text(recipe)}, shelf) == recipe
 
 
+def dropped(page: gr.Blocks, file: Path) -> list[Any]:
+    """What the page sets when a file is dropped: the box, its tick, and what is said."""
+    (event,) = [each for each in page.fns.values() if each.name == "dropped"]
+    return list(event.fn(str(file)))  # type: ignore[misc]
+
+
+def test_a_dropped_recipe_is_read_and_ticked(page: gr.Blocks, tmp_path: Path) -> None:
+    file = tmp_path / "soup.mecha"
+    file.write_text(
+        'model "a.safetensors" "sdxl" "base"\nmodel "b.safetensors" "sdxl" "base"\nmerge "weighted_sum" &0 &1'
+    )
+    text, ticked, said = dropped(page, file)
+    assert (text, ticked) == (file.read_text(), True)
+    assert "2 files" in said
+    file.write_bytes(b"\xff\xfe")
+    assert "utf-8" in dropped(page, file)[2]
+    file.write_text("explode 1")
+    assert "unknown command" in dropped(page, file)[2]
+
+
 def test_the_page_merges_and_reads_its_history(form: dict[str, Any], shelf: Shelf) -> None:
     jobs = Jobs(shelf)
     recipe = order_of({**form, "name": "half"}, shelf)

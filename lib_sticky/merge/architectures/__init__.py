@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -117,6 +117,20 @@ def detect(tensors: Mapping[str, TensorEntry]) -> Architecture:
         if all(key in shapes and shape in (None, shapes[key]) for key, shape in architecture.signature.items()):
             return architecture
     return GENERIC
+
+
+INPUT_CONVOLUTION = "model.diffusion_model.input_blocks.0.0.weight"
+"""Its second side is what the UNet reads: 4 channels of latents, and 4 or 5 more where it also reads a picture."""
+
+
+def reads_more(key: str, wide: Sequence[int], narrow: Sequence[int]) -> bool:
+    """Say whether `wide` is the input of an inpainting (9 channels) or instruct-pix2pix (8) UNet, `narrow` a plain one.
+
+    The plain model's channels come first in the wide one; the others have no partner.
+    """
+    if key != INPUT_CONVOLUTION or len(wide) != 4 or len(narrow) != 4:
+        return False
+    return wide[1] in (8, 9) and narrow[1] == 4 and [wide[0], *wide[2:]] == [narrow[0], *narrow[2:]]
 
 
 def same_values(first: Iterable[int], second: Iterable[int]) -> bool:
