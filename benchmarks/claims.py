@@ -125,7 +125,7 @@ class Run:
         for moment in sample(host, job, selected(job.config), texts):
             watch.see(moment)
             latents = moment.latents
-        pictures = [Image.fromarray(array) for array in host.pictures(latents)]
+        pictures = self._models.pictures(host, latents)
         seconds = time.process_time() - started
         said = self._subjects.said(numbers, pictures)
         found = [{**measured(one), **summary(steps)} for one, steps in zip(pictures, watch.steps, strict=True)]

@@ -20,6 +20,12 @@
         return values;
     }
 
+    // The fields that decide what can be written as text; absent where the panel does not have them.
+    function strengths(prefix) {
+        const names = ["twoscale", "gate", "clamp"].filter((name) => box(`${prefix}_${name}`));
+        return Object.fromEntries(names.map((name) => [name, Number(text(`${prefix}_${name}`))]));
+    }
+
     function show(target, answer, ticked) {
         target.replaceChildren();
         target.classList.add("sticky-preview");
@@ -42,25 +48,33 @@
         answer.warnings.forEach((words) => line("sticky-warning", words));
     }
 
-    async function preview(tab) {
-        const prefix = find(`#script_${tab}_sticky_preview`) ? `script_${tab}_sticky` : `${tab}_sticky`;
-        const target = find(`#${prefix}_preview`);
-        if (!target) return;
-        const body = {
+    const prefixOf = (tab) => (find(`#script_${tab}_sticky_preview`) ? `script_${tab}_sticky` : `${tab}_sticky`);
+
+    function asked(tab, sticky) {
+        return {
             prompt: text(`${tab}_prompt`),
             negative_prompt: text(`${tab}_neg_prompt`),
             cfg_scale: Number(text(`${tab}_cfg_scale`)) || 7,
-            sticky: fields(prefix),
+            sticky: sticky,
         };
+    }
+
+    const post = (route, body) => fetch(`sticky/v1/${route}`, {
+        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+    });
+
+    async function preview(tab) {
+        const prefix = prefixOf(tab);
+        const target = find(`#${prefix}_preview`);
+        if (!target) return;
+        const body = asked(tab, fields(prefix));
         const tick = find(`#${prefix}_enabled input[type=checkbox]`);
         const ticked = tick === null || tick.checked;
         const key = JSON.stringify([body, ticked]);
         if (target.dataset.key === key) return;
         target.dataset.key = key;
         try {
-            const answer = await fetch("sticky/v1/preview", {
-                method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-            });
+            const answer = await post("preview", body);
             const found = await answer.json();
             if (target.dataset.key === key) show(target, answer.ok ? found : { error: found.detail }, ticked);
         } catch (error) {
@@ -68,14 +82,32 @@
         }
     }
 
+    // Writes what the extension would do into the prompt boxes, and turns it off.
+    async function expand(tab) {
+        const prefix = prefixOf(tab);
+        const say = (words) => { find(`#${prefix}_expand_said`).textContent = words; };
+        const answer = await post("expand", asked(tab, { ...fields(prefix), ...strengths(prefix) })).catch(() => null);
+        if (!answer) return say("The WebUI did not answer; nothing was changed.");
+        const found = await answer.json();
+        if (!answer.ok) return say(found.detail);
+        set(`${tab}_prompt`, found.prompt);
+        set(`${tab}_neg_prompt`, found.negative_prompt);
+        if ("twoscale" in found.sticky) set(`${prefix}_twoscale`, found.sticky.twoscale);
+        const tick = find(`#${prefix}_enabled input[type=checkbox]`);
+        if (tick?.checked) tick.click();
+        say(["Written into the prompt boxes; Sticky is off.", ...found.notes].join(" "));
+    }
+
     function set(id, value) {
-        root().querySelectorAll(`#${id} input`).forEach((input) => {
+        root().querySelectorAll(`#${id} textarea, #${id} input`).forEach((input) => {
             input.value = value;
             input.dispatchEvent(new Event("input", { bubbles: true }));
         });
     }
 
     document.addEventListener("click", (event) => {
+        const asking = event.target.closest?.("[id$=_sticky_expand]");
+        if (asking) expand(asking.id.includes("img2img") ? "img2img" : "txt2img");
         const button = event.target.closest?.("[id$=_sticky_cfg20]");
         if (!button) return;
         const tab = button.id.includes("img2img") ? "img2img" : "txt2img";

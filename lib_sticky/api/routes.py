@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import Body, FastAPI, HTTPException
 
 from lib_sticky import __version__
-from lib_sticky.config import ConfigError, parse, schema
+from lib_sticky.api.expand import expanded
+from lib_sticky.config import Config, ConfigError, parse, schema
 from lib_sticky.hosts.base import Host
 from lib_sticky.prompt.chunks import count_chunks
 from lib_sticky.prompt.negative import tracked_text
@@ -46,26 +47,44 @@ def add(app: FastAPI, host: Host) -> None:
         except ConfigError as error:
             raise HTTPException(422, str(error)) from None
 
+    @app.post(f"{PREFIX}/expand")
+    def expand(body: Any = Body(...)) -> dict[str, Any]:  # noqa: B008 (FastAPI's own form)
+        try:
+            return written(body)
+        except ConfigError as error:
+            raise HTTPException(422, str(error)) from None
 
-def previewed(body: Any, host: Host) -> dict[str, Any]:
-    """The negative of `prompt`, `negative_prompt`, `cfg_scale` and the config fields in `sticky`, as if it were on.
 
-    Returns negative, tokens and chunks (None while no model is loaded) and warnings. ConfigError names a bad field.
-    """
+def written(body: Any) -> dict[str, Any]:
+    """The plain text for what `previewed` takes: prompt, negative_prompt, the fields to set in sticky, and notes."""
+    prompt, negative, scale, config = _asked(body)
+    return asdict(expanded(config, prompt, negative, scale))
+
+
+def _asked(body: Any) -> tuple[str, str, float, Config]:
+    """What a body asks about: prompt, negative prompt, CFG scale, and the config as if it were on."""
     if not isinstance(body, dict):
         raise ConfigError("(whole value)", "expected an object with prompt, negative_prompt, cfg_scale and sticky")
     prompt, negative = _text(body, "prompt"), _text(body, "negative_prompt")
     scale = body.get("cfg_scale", 7.0)
     if isinstance(scale, bool) or not isinstance(scale, (int, float)):
         raise ConfigError("cfg_scale", f"{scale!r} is not a number")
-    config = parse({**_fields(body), "enabled": True})
+    return prompt, negative, float(scale), parse({**_fields(body), "enabled": True})
+
+
+def previewed(body: Any, host: Host) -> dict[str, Any]:
+    """The negative of `prompt`, `negative_prompt`, `cfg_scale` and the config fields in `sticky`, as if it were on.
+
+    Returns negative, tokens and chunks (None while no model is loaded) and warnings. ConfigError names a bad field.
+    """
+    prompt, negative, scale, config = _asked(body)
     text = tracked_text(config, prompt, negative)
     counted = _counted(text, host.count_tokens)
     return {
         "negative": text,
         "tokens": counted and counted[0],
         "chunks": counted and counted[1],
-        "warnings": warnings(config, _Positive((prompt,)), host.facts(float(scale))),
+        "warnings": warnings(config, _Positive((prompt,)), host.facts(scale)),
     }
 
 

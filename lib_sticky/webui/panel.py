@@ -40,6 +40,9 @@ def build(elem_id: ElemId, switch: Callable[..., Any], presets: Presets) -> Pane
             add = _button("Add the pack's terms", elem_id("pack_add"))
             _button("Set CFG 20, 28 steps", elem_id("cfg20"))
         gr.HTML(_WAITING, elem_id=elem_id("preview"), elem_classes=["sticky-preview"])
+        with gr.Row(elem_classes=["sticky-row"]):
+            _button("Expand to text and turn off", elem_id("expand"))
+        gr.HTML("", elem_id=elem_id("expand_said"))
         for row in (("placement", "hires"), ("start", "stop")):
             with gr.Row(elem_classes=["sticky-row"]):
                 fields.update({name: _control(name, elem_id) for name in row})
