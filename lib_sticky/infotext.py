@@ -9,6 +9,7 @@ from lib_sticky.config import DEFAULTS, Config, ConfigError, changed, parse
 
 KEY = "Sticky"
 ERROR_KEY = "Sticky error"
+ACTED_KEY = "Sticky acted"
 SCHEMA = 1
 
 

@@ -40,6 +40,9 @@ class StickyScript(scripts.Script):
     def process_before_every_sampling(self, p, *_args, **_kwargs) -> None:
         job.prepare(p)
 
+    def postprocess_batch(self, p, *_args, **_kwargs) -> None:
+        job.finish(p)
+
 
 def add_axes() -> None:
     xyz.add_axes(scripts.scripts_data)

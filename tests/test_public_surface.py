@@ -39,7 +39,10 @@ def surface(tmp_path: Path) -> dict[str, Any]:
         "scripts": {path.name: titles(path) for path in sorted((ROOT / "scripts").glob("*.py"))},
         "elem_ids and labels": components(tmp_path),
         "merge tab": merge_components(tmp_path),
-        "infotext": {"keys": [infotext.KEY, infotext.ERROR_KEY, merge_axes.INFOTEXT_KEY], "schema": infotext.SCHEMA},
+        "infotext": {
+            "keys": [infotext.KEY, infotext.ERROR_KEY, infotext.ACTED_KEY, merge_axes.INFOTEXT_KEY],
+            "schema": infotext.SCHEMA,
+        },
         "api fields": schema()["properties"],
         "xyz axes": [
             *(f"[Sticky] {about.label}" for about in OPTIONS.values()),

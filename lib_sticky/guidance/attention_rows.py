@@ -1,17 +1,18 @@
-"""One attention call for rows of a batch that want different attention."""
+"""Self-attention for rows of a batch that want it done differently, around the host's own attention.
+
+Both act on [rows, tokens, channels], before the heads are split and after they are joined: a blur of the queries acts
+on every channel alone, and an identity map gives every head its own values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 
 import torch
 from torch import Tensor
 
-from .pag import attend_identity
 from .seg import blur_queries
-
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Attention(str, Enum):
@@ -22,31 +23,30 @@ class Attention(str, Enum):
     BLURRED = "blurred"
 
 
-def attend_rows(
-    attend: Attend,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    kinds: Sequence[Attention],
-    grid: tuple[int, int],
-    sigma: float,
-) -> Tensor:
-    """Self-attention of a batch [rows, ..., tokens, channels] in which row i is done as kinds[i] says.
+def rows_of(kind: Attention, kinds: Sequence[Attention], values: Tensor) -> list[int]:
+    """The rows of `values` whose kind is `kind`. Raises ValueError unless there is a kind for each row."""
+    if len(kinds) != values.shape[0]:
+        raise ValueError(f"{values.shape[0]} attention rows, but kinds for {len(kinds)}; give one kind for each row")
+    return [i for i, own in enumerate(kinds) if own is kind]
 
-    attend: the host's own attention of (q, k, v), called once for all rows that need it, not at all if none does.
-    grid, sigma: see `blur_queries`; used for blurred rows only.
+
+def blur_rows(q: Tensor, kinds: Sequence[Attention], grid: tuple[int, int], sigma: float) -> Tensor:
+    """The queries with those of the blurred rows blurred; grid and sigma as for `blur_queries`."""
+    rows = rows_of(Attention.BLURRED, kinds, q)
+    if not rows:
+        return q
+    q = q.clone()
+    q[rows] = blur_queries(q[rows], grid, sigma)
+    return q
+
+
+def identity_rows(attended: Tensor, v: Tensor, kinds: Sequence[Attention]) -> Tensor:
+    """What came out of the attention, with the values themselves in the rows whose attention map is the identity.
+
+    Source: perturbed-attention guidance, Ahn et al., arXiv 2403.17377, equation 13.
     """
-    if len(kinds) != q.shape[0]:
-        raise ValueError(f"{q.shape[0]} attention rows, but kinds for {len(kinds)}; give one kind for each row")
-    blurred = [i for i, kind in enumerate(kinds) if kind is Attention.BLURRED]
-    attending = [i for i, kind in enumerate(kinds) if kind is not Attention.IDENTITY]
-    if blurred:
-        q = q.clone()
-        q[blurred] = blur_queries(q[blurred], grid, sigma)
-    if len(attending) == len(kinds):
-        return attend(q, k, v)
-    result = attend_identity(q, k, v)
-    if not attending:
-        return result
-    rows = torch.tensor(attending, device=v.device)
-    return result.index_copy(0, rows, attend(q[rows], k[rows], v[rows]).to(v.dtype))
+    rows = rows_of(Attention.IDENTITY, kinds, attended)
+    if not rows:
+        return attended
+    index = torch.tensor(rows, device=attended.device)
+    return attended.index_copy(0, index, v[rows].to(attended.dtype))

@@ -19,7 +19,7 @@ host which combines on its own can be given the moved D_r as its uncond rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -66,18 +66,20 @@ def combine(
     predictions: Mapping[Pass, Tensor],
     state: State,
     degraded: Degraded | None = None,
+    by_host: Callable[[Tensor], Tensor] | None = None,
 ) -> Guided:
     """Combine the predictions of the planned passes; x are the latents of this step, [B, C, ...].
 
     A pass that the host could not run may be left out, all but COND: its technique is then reported as inert.
-    degraded: the second call, where the plan wants SAG. Raises ValueError without COND.
+    degraded: the second call, where the plan wants SAG. by_host: the host's own CFG away from the reference that it is
+    given, in place of ours. Raises ValueError without COND.
     """
     if Pass.COND not in predictions:
         raise ValueError(f"no prediction for the positive, only for {[name.value for name in predictions]}; run COND")
     plan = without_missing(plan, predictions.keys(), degraded is not None)
     cond = predictions[Pass.COND]
     moved = displace(selection, plan, x, predictions, state)
-    guided = _contrasted(selection, plan, cond, moved.reference)
+    guided = _contrasted(selection, plan, cond, moved.reference, by_host)
     if moved.terms is not None:
         guided = guided + moved.terms * plan.gain
     guided = _pushed(selection, plan, guided, predictions, degraded)
@@ -90,12 +92,18 @@ def combine(
     return Guided(guided, moved.reference, renoise, moved.state, record)
 
 
-def _contrasted(selection: Selection, plan: Plan, cond: Tensor, reference: Tensor | None) -> Tensor:
+def _contrasted(
+    selection: Selection,
+    plan: Plan,
+    cond: Tensor,
+    reference: Tensor | None,
+    by_host: Callable[[Tensor], Tensor] | None,
+) -> Tensor:
     if reference is None:
         return cond
     if selection.dynamic_thresholding and Technique.DYNAMIC_THRESHOLDING in plan.acting:
         return threshold(cond, reference, plan.scale, selection.dynamic_thresholding)
-    return guide(cond, reference, plan.scale)
+    return guide(cond, reference, plan.scale) if by_host is None else by_host(reference)
 
 
 def _pushed(

@@ -1,32 +1,35 @@
-"""What "empty" means: the conditioning that an empty prompt is given, and whether two conditionings are the same."""
+"""What "empty" can mean: a conditioning of zeros, and whether two conditionings are the same."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 Conditioning = Tensor | Mapping[str, Tensor]
-NullChoice = Literal["zeros", "encoded", "same"]
+TEXT = ("crossattn", "text_embeds")
+"""Entries of a dict conditioning that hold nothing but text."""
+
+SIZES = {2816: 1536, 2560: 1280}
+"""How many last entries of a `vector` of this length hold sizes: six or five of 256 (SDXL, its refiner)."""
 
 
-def null_conditioning(choice: NullChoice, encoded: Conditioning, positive: Conditioning) -> Conditioning:
-    """The conditioning of an empty prompt.
+def zeroed(cond: Conditioning) -> Conditioning:
+    """The conditioning with its text all zero, as A1111 and Forge make of an empty negative on SDXL; sizes stay."""
+    if isinstance(cond, Tensor):
+        return torch.zeros_like(cond)
+    return {key: _zeroed_entry(key, value) for key, value in cond.items()}
 
-    zeros: every tensor all zero, what A1111 and Forge give an empty negative on SDXL. encoded: the text encoder's
-    answer to "". same: that of the positive, so that CFG has nothing to act on.
-    """
-    if choice == "same":
-        return positive
-    if choice == "encoded":
-        return encoded
-    if choice != "zeros":
-        raise ValueError(f"null is {choice!r}; use zeros, encoded or same")
-    if isinstance(encoded, Tensor):
-        return torch.zeros_like(encoded)
-    return {key: torch.zeros_like(value) for key, value in encoded.items()}
+
+def _zeroed_entry(key: str, value: Tensor) -> Tensor:
+    if key in TEXT:
+        return torch.zeros_like(value)
+    if key != "vector":
+        return value
+    length = value.shape[-1]
+    kept = torch.arange(length, device=value.device) >= length - SIZES.get(length, 0)
+    return value * kept.to(value.dtype)
 
 
 def same_conditioning(a: Conditioning, b: Conditioning) -> bool:

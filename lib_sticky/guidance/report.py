@@ -43,3 +43,12 @@ def activity(records: Sequence[Record]) -> tuple[Activity, ...]:
 def evaluations(records: Sequence[Record]) -> int:
     """Model rows for each image over all steps."""
     return sum(record.evaluations for record in records)
+
+
+def short(records: Sequence[Record]) -> str:
+    """One line: on how many calls each technique acted, the model rows for each image, and what never acted and why."""
+    found = activity(records)
+    acted = ", ".join(f"{each.technique.value} {len(each.steps)}" for each in found if each.steps)
+    never = ", ".join(f"{each.technique.value} ({each.reasons[0][0]})" for each in found if not each.steps)
+    line = f"{acted or 'nothing'} of {len(records)} steps, {evaluations(records)} rows"
+    return f"{line}; inert: {never}" if never else line

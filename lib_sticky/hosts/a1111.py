@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from lib_sticky.guidance.selection import Selection
+from lib_sticky.hosts.a1111_pass import A1111Pass
+from lib_sticky.hosts.base import Guiding
 from lib_sticky.hosts.webui import WebUI
 
 
@@ -9,6 +14,9 @@ class A1111(WebUI):
     """Runs the unconditional rows also at CFG 1, and always with the pass's own CFG scale."""
 
     name = "AUTOMATIC1111"
+
+    def guide(self, p: Any, selection: Selection, scale: float | None, *, untitled: bool) -> Guiding:
+        return A1111Pass(p, selection, scale, untitled=untitled)
 
     def count_tokens(self, text: str) -> int | None:
         from modules import sd_hijack, sd_models

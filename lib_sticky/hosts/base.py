@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from lib_sticky.guidance.combine import Record
+from lib_sticky.guidance.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,24 @@ class Texts:
     hires: bool
 
 
+class Guiding(Protocol):
+    """The techniques at work on one sampling pass.
+
+    refused: what cannot act in it, in words. owner: who else combined the predictions, "" where nobody did.
+    """
+
+    refused: tuple[str, ...]
+    records: list[Record]
+    owner: str
+
+    def before(self, params: Any, empty: Callable[[], Any]) -> None:
+        """Plan one model call; `params` is the host's CFGDenoiserParams.
+
+        empty: gives the conditioning of the empty prompt, a row for each image.
+        """
+        ...
+
+
 class Host(Protocol):
     """One WebUI, or the studio. Every method is safe to call several times."""
 
@@ -40,15 +61,23 @@ class Host(Protocol):
         """The prompts of the batch and pass that `p` is in."""
         ...
 
-    def encode(self, p: Any, negatives: Sequence[str], cache: list[Any]) -> Any:
-        """The schedules of `negatives` by the host's own encoder, as of the pass that `p` is in.
+    def encode(self, p: Any, texts: Sequence[str], cache: list[Any], *, negative: bool = True) -> Any:
+        """The schedules of `texts` by the host's own encoder, as of the pass that `p` is in.
 
+        negative: encoded as negatives, of which SDXL turns an empty one into zeros.
         `cache` is [None, None] at first and owned by the caller; the host decides what makes its content stale.
         """
         ...
 
     def at_step(self, schedules: Any, step: int, like: Any) -> Any:
         """The conditioning of `schedules` at model call `step` in the form, and with the rows, of `like`."""
+        ...
+
+    def guide(self, p: Any, selection: Selection, scale: float | None, *, untitled: bool) -> Guiding:
+        """Let the techniques act on the pass that is about to be sampled.
+
+        scale: the CFG scale to use, None for the host's own. untitled: the prompt's parts do not count.
+        """
         ...
 
     def cfg_scale(self, p: Any) -> float:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from lib_sticky.guidance.conditioning import CROSSATTN, stack
 from lib_sticky.hosts.clip_text import batches, emphasised, one_by_one
+from lib_sticky.hosts.unet_hooks import Wanted, hooked
+from lib_sticky.hosts.unet_parts import parts_of
 from lib_sticky.lora.sides import SidedLoras, on_text
 from lib_sticky.prompt.branches import branches
 from lib_sticky.prompt.schedule import schedule
@@ -80,6 +82,7 @@ class Diffusers:
     def __init__(self, pipe: Any) -> None:
         self.pipe = pipe
         self.is_xl = getattr(pipe, "text_encoder_2", None) is not None
+        self._parts = parts_of(pipe.unet)
 
     def count_tokens(self, text: str) -> int:
         """CLIP tokens of `text` without start and end."""
@@ -178,6 +181,14 @@ class Diffusers:
         chunks = [(one_by_one(encode, ids), weights) for ids, weights in batches(tokenizer, texts)]
         layers = [emphasised(hidden, weights) for (hidden, _), weights in chunks]
         return torch.cat(layers, dim=1), chunks[0][0][1]
+
+    @torch.inference_mode()
+    def watched(
+        self, x: Tensor, sigma: float, timestep: float, conds: Sequence[Cond], wanted: Wanted
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `denoised`, each row run as `wanted` says; and the attention that SAG needs, where it is wanted."""
+        with hooked(self._parts, wanted) as seen:
+            return self.denoised(x, sigma, timestep, conds), seen.attention
 
     @torch.inference_mode()
     def denoised(self, x: Tensor, sigma: float, timestep: float, conds: Sequence[Cond]) -> Tensor:

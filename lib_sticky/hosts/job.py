@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lib_sticky.config import Config, ConfigError, changed, parse
-from lib_sticky.hosts.base import Host
-from lib_sticky.infotext import ERROR_KEY, KEY, dump
+from lib_sticky.guidance.report import short
+from lib_sticky.guidance.selection import Selection
+from lib_sticky.guidance_fields import NULL_HOST
+from lib_sticky.hosts.base import Guiding, Host
+from lib_sticky.hosts.nothing import empty, untitled
+from lib_sticky.hosts.selected import cfg_scale, selected
+from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, KEY, dump
 from lib_sticky.prompt.negative import acts, tracked_text
 from lib_sticky.prompt.warnings import warnings
 
@@ -16,17 +21,24 @@ ATTRIBUTE = "sticky_job"
 OVERRIDES = "sticky_overrides"
 """Where an XYZ axis leaves the fields of its cell on `p`."""
 
+OWN_KEYS = {KEY, ERROR_KEY, ACTED_KEY}
+
 log = logging.getLogger("sticky")
 
 
 @dataclass
 class Job:
-    """The state of one job: its config, one encoder cache a pass, and what to say at its end."""
+    """The state of one job: its config, its encoder caches, the techniques at work, and what to say at its end."""
 
     config: Config
     host: Host
-    caches: dict[bool, list[Any]] = field(default_factory=lambda: {False: [None, None], True: [None, None]})
+    caches: dict[tuple[bool, str], list[Any]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    passes: list[Guiding] = field(default_factory=list)
+
+    def cache(self, hires: bool, kind: str) -> list[Any]:
+        """The encoder cache of one kind of text in one pass."""
+        return self.caches.setdefault((hires, kind), [None, None])
 
 
 def begin(p: Any, host: Host, values: Any) -> None:
@@ -42,7 +54,7 @@ def begin(p: Any, host: Host, values: Any) -> None:
     except ConfigError as error:
         _refuse(p, error)
         return
-    if not config.enabled:
+    if not config.is_on:
         return
     setattr(p, ATTRIBUTE, Job(config, host))
     # A copy, because XYZ cells share the dict (copy.copy of p).
@@ -50,45 +62,82 @@ def begin(p: Any, host: Host, values: Any) -> None:
 
 
 def prepare(p: Any) -> None:
-    """Encode this pass's negatives before sampling starts, while the host may still move models in memory freely."""
+    """Before a pass is sampled: encode its texts, while the host may still move models freely; let techniques act."""
     job: Job | None = getattr(p, ATTRIBUTE, None)
     if job is None:
         return
     try:
         texts = job.host.texts(p)
-        if acts(job.config, hires=texts.hires):
+        if tracks(job.config, hires=texts.hires):
             _schedules(job, p)
             _tell(job, p, warnings(job.config, texts, job.host.facts(job.host.cfg_scale(p), p)))
+        config = job.config
+        selection = selected(config, hires=texts.hires)
+        if selection != Selection() or config.untitled:
+            scale = cfg_scale(config, 0.0) or None
+            guiding = job.host.guide(p, selection, scale, untitled=config.untitled)
+            job.passes.append(guiding)
+            _tell(job, p, list(guiding.refused))
     except Exception as error:
         _fail(job, p, error)
 
 
 def put_in_place(params: Any) -> None:
-    """Give the CFG denoiser the tracked negative of this model call; `params` is the host's CFGDenoiserParams."""
+    """Give the CFG denoiser this model call's conditionings and rows; `params` is the host's CFGDenoiserParams."""
     p = getattr(params.denoiser, "p", None)
     job: Job | None = getattr(p, ATTRIBUTE, None)
     if job is None or params.text_uncond is None:
         return
     try:
-        if acts(job.config, hires=job.host.texts(p).hires):
-            schedules = _schedules(job, p)
-            params.text_uncond = job.host.at_step(schedules, params.denoiser.step, params.text_uncond)
+        _put_texts(job, p, params)
+        if job.passes:
+            job.passes[-1].before(params, lambda: empty(job.host, p, params, job.config.null, job.cache))
     except Exception as error:
         _fail(job, p, error)
+
+
+def finish(p: Any) -> None:
+    """After a batch: say in the infotext what acted, and in the comments what did not and why."""
+    job: Job | None = getattr(p, ATTRIBUTE, None)
+    if job is None or not any(guiding.records or guiding.owner for guiding in job.passes):
+        return
+    lines = [short(guiding.records) for guiding in job.passes if guiding.records]
+    owners = {guiding.owner for guiding in job.passes if guiding.owner}
+    lines += [f"{owner} combined the predictions in place of Sticky" for owner in sorted(owners)]
+    p.extra_generation_params = {**p.extra_generation_params, ACTED_KEY: " | ".join(lines)}
+    _tell(job, p, [f"{line}" for line in lines if "inert" in line or "in place of" in line])
+    job.passes.clear()
+
+
+def _put_texts(job: Job, p: Any, params: Any) -> None:
+    texts, config = job.host.texts(p), job.config
+    if config.untitled:
+        nothing = untitled(job.host, p, params, job.cache)
+        params.text_cond = nothing
+        params.text_uncond = empty(job.host, p, params, config.null, job.cache)
+    elif tracks(config, hires=texts.hires):
+        params.text_uncond = job.host.at_step(_schedules(job, p), params.denoiser.step, params.text_uncond)
+    elif config.null != NULL_HOST and not any(texts.negative):
+        params.text_uncond = empty(job.host, p, params, config.null, job.cache)
+
+
+def tracks(config: Config, *, hires: bool) -> bool:
+    """Whether the negative of this pass is the tracked one."""
+    return acts(config, hires=hires) and not config.untitled
 
 
 def _schedules(job: Job, p: Any) -> Any:
     texts = job.host.texts(p)
     pairs = zip(texts.positive, texts.negative, strict=True)
     negatives = [tracked_text(job.config, positive, negative, hires=texts.hires) for positive, negative in pairs]
-    return job.host.encode(p, negatives, job.caches[texts.hires])
+    return job.host.encode(p, negatives, job.cache(texts.hires, "tracked"))
 
 
 def _forget(p: Any) -> None:
     if hasattr(p, ATTRIBUTE):
         delattr(p, ATTRIBUTE)
-    if {KEY, ERROR_KEY} & set(p.extra_generation_params):
-        kept = {key: value for key, value in p.extra_generation_params.items() if key not in (KEY, ERROR_KEY)}
+    if OWN_KEYS & set(p.extra_generation_params):
+        kept = {key: value for key, value in p.extra_generation_params.items() if key not in OWN_KEYS}
         p.extra_generation_params = kept
 
 
@@ -107,7 +156,7 @@ def _fail(job: Job, p: Any, error: Exception) -> None:
     message = f"{type(error).__name__}: {error}"
     if message in job.told:
         return
-    log.exception("the tracked negative could not be used")
+    log.exception("the job lacks an effect that it was asked for")
     p.extra_generation_params = {**p.extra_generation_params, ERROR_KEY: message}
     _tell(job, p, [f"failed, the picture lacks its effect: {message}"])
 

@@ -45,6 +45,11 @@ def selected(config: Config, *, hires: bool = False) -> Selection:
     )
 
 
+def cfg_scale(config: Config, asked: float) -> float:
+    """The CFG scale of a pass for which the page asks for `asked`."""
+    return config.untitled_cfg if config.untitled and config.untitled_cfg else asked
+
+
 def _gate(config: Config) -> OddsGate | None:
     if not config.gate:
         return None

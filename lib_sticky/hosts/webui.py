@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lib_sticky.guidance.conditioning import stack, token_counts
-from lib_sticky.hosts.base import Facts, Texts
+from lib_sticky.guidance.selection import Selection
+from lib_sticky.hosts.base import Facts, Guiding, Texts
 
 
 class WebUI:
@@ -26,19 +27,19 @@ class WebUI:
         positive, negative = (p.hr_prompts, p.hr_negative_prompts) if hires else (p.prompts, p.negative_prompts)
         return Texts(tuple(positive), tuple(negative), hires)
 
-    def encode(self, p: Any, negatives: Sequence[str], cache: list[Any]) -> Any:
+    def encode(self, p: Any, texts: Sequence[str], cache: list[Any], *, negative: bool = True) -> Any:
         """Goes through `get_conds_with_caching`, whose key holds the checkpoint, sizes, clip skip and LoRAs."""
         from modules import prompt_parser
 
         hires = bool(getattr(p, "is_hr_pass", False))
         width, height = (p.hr_upscale_to_x, p.hr_upscale_to_y) if hires else (p.width, p.height)
-        about = {"width": width, "height": height, "is_negative_prompt": True}
+        about = {"width": width, "height": height, "is_negative_prompt": negative}
         if "distilled_cfg_scale" in inspect.signature(prompt_parser.SdConditioning.__init__).parameters:
             about["distilled_cfg_scale"] = p.hr_distilled_cfg if hires else p.distilled_cfg_scale
-        texts = prompt_parser.SdConditioning(list(negatives), **about)
+        conditioning = prompt_parser.SdConditioning(list(texts), **about)
         return p.get_conds_with_caching(
             prompt_parser.get_learned_conditioning,
-            texts,
+            conditioning,
             p.firstpass_steps,
             [cache],
             p.hr_extra_network_data if hires else p.extra_network_data,
@@ -59,6 +60,9 @@ class WebUI:
             raise ValueError("the negatives of this batch differ in length; with this model use batch size 1")
         stacked = stack([_image(single) for single in singles])
         return prompt_parser.DictWithShape(stacked) if isinstance(like, Mapping) else stacked
+
+    def guide(self, p: Any, selection: Selection, scale: float | None, *, untitled: bool) -> Guiding:
+        raise NotImplementedError(f"guidance techniques and Untitled do not act on {self.name} yet")
 
     def repeats_are_neutral(self) -> bool:
         """Whether the loaded model reads its text through cross-attention only."""

@@ -11,6 +11,9 @@ from typing import Any
 from lib_sticky.config import Config, Option, option
 
 SAMPLER_NAMES = ("Euler a", "Euler", "DPM++ 2M", "DDIM", "UniPC")
+RENOISING = ("Euler a", "Euler", "DDIM")
+"""The samplers whose step says what noise is added again, which CFG++ needs."""
+
 NATIVE = 0
 """A width or height of 0 is the size that the model was trained at."""
 
@@ -48,6 +51,8 @@ class Job:
         least = {"DDIM": 2, "UniPC": 3}.get(self.sampler, 1)
         if self.steps < least:
             raise JobError("steps", f"{self.sampler} needs at least {least} steps, not {self.steps}")
+        if self.config.cfgpp and self.sampler not in RENOISING:
+            raise JobError("cfgpp", f"CFG++ cannot act with {self.sampler}; use {', '.join(RENOISING)}")
 
 
 def _fields() -> Mapping[str, dataclasses.Field[Any]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lib_sticky.guidance.cfg import compose, guide
 from lib_sticky.guidance.effective_cfg import dilution, displacement_ratio, effective_scale, gain_for
 from lib_sticky.guidance.interval import Interval, covers
-from lib_sticky.guidance.null import null_conditioning, same_conditioning
+from lib_sticky.guidance.null import same_conditioning, zeroed
 from lib_sticky.guidance.two_scale import TwoScale, and_weights
 
 
@@ -66,16 +66,17 @@ def test_two_scale_refuses_a_negative_gain():
         TwoScale(-1)
 
 
-def test_null_choices():
-    encoded = {"crossattn": torch.ones(1, 2, 3), "vector": torch.ones(1, 4)}
-    positive = {"crossattn": torch.full((1, 2, 3), 2.0), "vector": torch.ones(1, 4)}
-    zeros = null_conditioning("zeros", encoded, positive)
-    assert same_conditioning(zeros, {"crossattn": torch.zeros(1, 2, 3), "vector": torch.zeros(1, 4)})
-    assert null_conditioning("encoded", encoded, positive) is encoded
-    assert null_conditioning("same", encoded, positive) is positive
-    assert torch.equal(null_conditioning("zeros", torch.ones(2), torch.ones(2)), torch.zeros(2))
-    with pytest.raises(ValueError, match="null is 'empty'; use zeros, encoded or same"):
-        null_conditioning("empty", encoded, positive)
+def test_zeros_are_of_the_text_alone():
+    assert torch.equal(zeroed(torch.ones(2, 3)), torch.zeros(2, 3))
+    sdxl = zeroed({"crossattn": torch.ones(1, 2, 3), "vector": torch.ones(1, 2816)})
+    assert sdxl["crossattn"].sum() == 0
+    assert sdxl["vector"][0, :1280].sum() == 0
+    assert sdxl["vector"][0, 1280:].sum() == 1536
+    assert zeroed({"crossattn": torch.ones(2, 3), "vector": torch.ones(2048)})["vector"].sum() == 0
+    studio = {"crossattn": torch.ones(2, 3), "text_embeds": torch.ones(4), "time_ids": torch.ones(6)}
+    assert {key: float(value.sum()) for key, value in zeroed(studio).items()} == {
+        "crossattn": 0, "text_embeds": 0, "time_ids": 6,
+    }  # fmt: skip
 
 
 def test_same_conditioning():

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lib_sticky.guidance import Pass, Selection, State, Step, combine, plan_step
 from lib_sticky.guidance.apg import Apg
-from lib_sticky.guidance.attention_rows import Attention, attend_rows
+from lib_sticky.guidance.attention_rows import Attention, identity_rows
 from lib_sticky.guidance.dynamic_thresholding import DynamicThresholding, threshold
 from lib_sticky.guidance.freeu import backbone, skip
 from lib_sticky.guidance.pag import Pag
@@ -132,12 +132,11 @@ def test_pag_attention_processor():
     hidden = latents(0, 4, 16, 8)  # two plain rows, then two perturbed ones
     with torch.no_grad():
         expected = processors.PAGIdentitySelfAttnProcessor2_0()(layer, hidden)
-        q, k, v = (
-            project(hidden).unflatten(-1, (2, 4)).transpose(1, 2) for project in (layer.to_q, layer.to_k, layer.to_v)
-        )
+        values: list[Tensor] = []
+        layer.to_v.register_forward_hook(lambda _module, _inputs, v: values.append(v))
         kinds = [Attention.PLAIN] * 2 + [Attention.IDENTITY] * 2
-        out = attend_rows(torch.nn.functional.scaled_dot_product_attention, q, k, v, kinds, (4, 4), 1.0)
-        close(layer.to_out[0](out.transpose(1, 2).flatten(-2)), expected)
+        layer.to_out[0].register_forward_pre_hook(lambda _, inputs: (identity_rows(inputs[0], values[-1], kinds),))
+        close(layer(hidden), expected)
 
 
 def test_sag_mask_and_blur():

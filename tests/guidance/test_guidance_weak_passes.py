@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention as attend
 
-from lib_sticky.guidance.attention_rows import Attention, attend_rows
+from lib_sticky.guidance.attention_rows import Attention, blur_rows, identity_rows
 from lib_sticky.guidance.blur import gaussian
 from lib_sticky.guidance.freeu import FreeU, backbone, is_identity, skip
-from lib_sticky.guidance.pag import Pag, attend_identity
+from lib_sticky.guidance.pag import Pag
 from lib_sticky.guidance.perturbed import push
 from lib_sticky.guidance.sag import Sag, attention_mask, degrade, degraded_input
 from lib_sticky.guidance.seg import Seg, blur_queries
@@ -118,31 +118,31 @@ def test_seg_frames_are_blurred_alone():
 
 @given(SEEDS, st.lists(st.sampled_from(Attention), min_size=1, max_size=5))
 def test_rows_of_one_batch_are_what_they_would_be_alone(seed: int, kinds: list[Attention]):
-    q, k, v = (latents(seed + i, len(kinds), 2, 12, 4) for i in range(3))
-    calls: list[int] = []
-
-    def counted(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        calls.append(a.shape[0])
-        return attend(a, b, c)
-
+    q, k, v = (latents(seed + i, len(kinds), 12, 4) for i in range(3))
     kept = [t.clone() for t in (q, k, v)]
-    found = attend_rows(counted, q, k, v, kinds, (3, 4), 1.5)
-    assert calls == ([n] if (n := sum(kind is not Attention.IDENTITY for kind in kinds)) else [])
+    found = identity_rows(attend(blur_rows(q, kinds, (3, 4), 1.5), k, v), v, kinds)
     assert all(torch.equal(a, b) for a, b in zip(kept, (q, k, v), strict=True))
     for i, kind in enumerate(kinds):
         row = slice(i, i + 1)
         alone = {
             Attention.PLAIN: lambda row=row: attend(q[row], k[row], v[row]),
-            Attention.IDENTITY: lambda row=row: attend_identity(q[row], k[row], v[row]),
+            Attention.IDENTITY: lambda row=row: v[row],
             Attention.BLURRED: lambda row=row: attend(blur_queries(q[row], (3, 4), 1.5), k[row], v[row]),
         }[kind]()
         close(found[row], alone.numpy(), 1e-6)
 
 
+def test_plain_rows_are_handed_on_as_they_are():
+    q = latents(0, 2, 12, 4)
+    plain = [Attention.PLAIN] * 2
+    assert blur_rows(q, plain, (3, 4), 1.5) is q
+    assert identity_rows(q, q, plain) is q
+
+
 def test_rows_want_a_kind_each():
     q = torch.zeros(2, 4, 3)
     with pytest.raises(ValueError, match="2 attention rows, but kinds for 1"):
-        attend_rows(attend, q, q, q, [Attention.PLAIN], (2, 2), 1.0)
+        blur_rows(q, [Attention.PLAIN], (2, 2), 1.0)
 
 
 def test_push_by_hand():

@@ -136,7 +136,7 @@ def test_the_hires_pass_tracks_its_own_prompt_at_its_own_size(webui: FakeWebUI) 
     p.is_hr_pass = True
     job.prepare(p)
     job.prepare(p)  # Forge and some Neo versions call the hook twice.
-    cached = p.sticky_job.caches[True][0]  # type: ignore[attr-defined]
+    cached = p.sticky_job.caches[True, "tracked"][0]  # type: ignore[attr-defined]
     assert cached[:4] == (["a dog, ugly, bad"], (True, 1024, 1024), 20, 12)
     assert webui.encoded == [("a cat, bad",), ("a dog, ugly, bad",)]
 

@@ -26,7 +26,7 @@ from lib_sticky.guidance.tpg import Tpg
 from lib_sticky.guidance.two_scale import TwoScale
 from lib_sticky.hosts.selected import selected
 
-NO_TECHNIQUE = {"enabled", "untitled", "null"}
+NO_TECHNIQUE = {"enabled", "untitled", "null", "neglora"}
 """Switches that change conditionings and leave the techniques alone."""
 
 

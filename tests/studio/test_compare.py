@@ -22,11 +22,12 @@ from lib_sticky.studio import models
 from lib_sticky.studio.arms import Comparison, folder_name, placebo, planned
 from lib_sticky.studio.comparing import Comparing, picture_key, probes, scale_of
 from lib_sticky.studio.comparison_report import Reporting, write_new
+from lib_sticky.studio.conditions import negative_of
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.judging import wanted
 from lib_sticky.studio.paste import job_of, of_picture
 from lib_sticky.studio.probe import EmptyPrompt, matched_scale, probe_steps
-from lib_sticky.studio.sampling import negative_of, sample
+from lib_sticky.studio.sampling import sample
 
 BASE = Job(prompt="a red circle", sampler="Euler", seed=5, batch=2, config=Config(terms="blurry, bad hands"))
 

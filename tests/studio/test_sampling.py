@@ -14,8 +14,9 @@ from torch import Tensor
 from lib_sticky.config import Config
 from lib_sticky.guidance.passes import Pass
 from lib_sticky.hosts.diffusers import Diffusers
+from lib_sticky.studio.conditions import negative_of
 from lib_sticky.studio.job import SAMPLER_NAMES, Job
-from lib_sticky.studio.sampling import Moment, negative_of, sample, sized
+from lib_sticky.studio.sampling import Moment, sample, sized
 
 JOB = Job("a red star", "moon", "Euler", steps=3, cfg=7.0, width=16, height=16, seed=7)
 STICKY = Config(enabled=True)

@@ -1,0 +1,37 @@
+"""What A1111's model and sampler of a pass make impossible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lib_sticky.guidance.selection import Selection
+from lib_sticky.hosts.unet_parts import NoUNet, UNetParts, parts_of
+
+RENOISING = ("sample_euler", "ddim", "ddim_cfgpp")
+"""The sampling functions whose step the CFG++ step can be written as."""
+
+
+def unet_parts() -> UNetParts | None:
+    """The parts of the loaded model, which a refiner may change within a pass; None where it is no UNet."""
+    from modules import shared
+
+    try:
+        return parts_of(getattr(shared.sd_model.model, "diffusion_model", None))
+    except NoUNet:
+        return None
+
+
+def within(selection: Selection, p: Any) -> tuple[Selection, tuple[str, ...]]:
+    """The selection without what this pass cannot do, and why, in words."""
+    found: list[str] = []
+    if unet_parts() is None and selection != replace(selection, pag=None, seg=None, tpg=None, sag=None, freeu=None):
+        selection = replace(selection, pag=None, seg=None, tpg=None, sag=None, freeu=None)
+        found.append("PAG, SEG, TPG, SAG and FreeU act on UNets only, which this model is not")
+    if p.get_token_merging_ratio() > 0 and (selection.seg or selection.sag):
+        selection = replace(selection, seg=None, sag=None)
+        found.append("SEG and SAG cannot act while token merging is on")
+    if selection.cfg_pp and getattr(p.sampler.func, "__name__", "") not in RENOISING:
+        selection = replace(selection, cfg_pp=None)
+        found.append("CFG++ cannot act with this sampler; use Euler, DDIM or DDIM CFG++")
+    return selection, tuple(found)
