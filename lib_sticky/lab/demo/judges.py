@@ -45,7 +45,7 @@ class Judgement:
 
 
 class JudgeNet(nn.Module):
-    """Pictures at half size to features and logits."""
+    """Pictures to features and logits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class JudgeNet(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Features [N,64] and the logits of shape, colour, count and quality; pictures [N,3,128,128] in 0..1."""
-        x = self.body(nnf.avg_pool2d(pictures, 2) * 2 - 1)
+        x = self.body(pictures * 2 - 1)
         pooled = torch.cat((nnf.adaptive_avg_pool2d(x, 2).flatten(1), nnf.adaptive_max_pool2d(x, 1).flatten(1)), 1)
         features = self.features(pooled)
         return features, self.heads(nnf.silu(features)).split(_SIZES, 1)

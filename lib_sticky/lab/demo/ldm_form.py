@@ -50,7 +50,8 @@ def unet_key(key: str) -> str:
     if part == "downsamplers":
         return f"input_blocks.{2 * level + 2}.0.op.{leaf}"
     if part == "upsamplers":
-        return f"output_blocks.{2 * level + 1}.2.conv.{leaf}"
+        # The only level that is upsampled is the lowest, whose blocks hold no attention before it.
+        return f"output_blocks.{2 * level + 1}.1.conv.{leaf}"
     block = f"input_blocks.{2 * level + 1 + number}" if side == "down" else f"output_blocks.{2 * level + number}"
     return f"{block}.{int(part == 'attentions')}.{_inner(part, rest)}"
 

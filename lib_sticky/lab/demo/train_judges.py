@@ -1,6 +1,6 @@
 """Training of the judges on renders, some of them seen through the autoencoder; held-out accuracy goes along.
 
-python -m lib_sticky.lab.demo.train_judges --steps 2200
+python -m lib_sticky.lab.demo.train_judges --steps 2600
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from lib_sticky.studio.checkpoint import load_sd
 
 SEED = 771
 BAD_SHARE = 0.5
-THROUGH_EVERY = 12
-THROUGH_SHARE = 0.35
+THROUGH_EVERY = 4
+THROUGH_SHARE = 0.6
 SHIFT = 3
 
 
@@ -106,7 +106,7 @@ def train(pictures: Tensor, scenes: list[Scene], seen: Tensor, steps: int, batch
 def main(argv: list[str] | None = None) -> int:
     """Train, measure on held-out renders that went through the autoencoder, save."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--steps", type=int, default=2200)
+    parser.add_argument("--steps", type=int, default=2600)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--chunks", type=int, default=120, help=f"chunks of {CHUNK} pictures to train on")
     parser.add_argument("--held-out", type=int, default=5, help="chunks to measure on")
