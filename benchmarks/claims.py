@@ -27,7 +27,6 @@ from benchmarks.claims_models import Models
 from benchmarks.claims_plan import BASE, STICKY, STRONG, STUDIES, Cell
 from benchmarks.claims_statistics import Made
 from benchmarks.claims_subjects import Subjects, measured
-from lib_sticky.hosts.selected import selected
 from lib_sticky.studio.arms import placebo
 from lib_sticky.studio.models import chosen, shipped
 from lib_sticky.studio.probe import EmptyPrompt, matched_scale
@@ -54,7 +53,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
     about = {**known, "file": path.name, "command": f"python -m benchmarks.claims --dtype {options.dtype}"}
-    print(write_figures(folder, studies, run.made, subjects.colours(), about, docs=options.docs))
+    print(write_figures(folder, tuple(STUDIES.values()), run.made, subjects.colours(), about, docs=options.docs))
     return 0
 
 
@@ -122,7 +121,7 @@ class Run:
         watch = Watch(strip=False, empty=EmptyPrompt(host, job) if probed else None)
         started = time.process_time()
         texts = [self._subjects.text(number) for number in numbers]
-        for moment in sample(host, job, selected(job.config), texts):
+        for moment in sample(host, job, prompts=texts):
             watch.see(moment)
             latents = moment.latents
         pictures = self._models.pictures(host, latents)

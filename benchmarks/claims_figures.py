@@ -34,8 +34,9 @@ def write_figures(
     })  # fmt: skip
     parts = [_facts(log, about), _SHEET, *_scales(log)]
     for study in studies:
+        parts += [f"### {study.title}", _claims(study.claims, found)]
         if any(cell.name in log for cell in study.cells):
-            parts += [f"### {study.title}", _claims(study.claims, found), _cells(study, log)]
+            parts.append(_cells(study, log))
     text = "\n\n".join(parts) + "\n"
     path = folder / "claims.md"
     path.write_text(text, encoding="utf-8")

@@ -92,6 +92,7 @@ _FILLER = {cell.cfg: cell for cell in _words(PLACEBO, 7, 20)}
 _MILD = {cell.cfg: cell for cell in _words(STICKY, 7, 20, 30, terms=MILD, label="sticky with mild terms")}
 _GATED = {cfg: _changed(_STICKY[cfg], "gated", gate=1.0) for cfg in (7.0, 15.0, 25.0)}
 _SLOW = _changed(_STICKY[25], "gated slowly", gate=1.0, gate_evidence=0.1)
+_SURE = _changed(_STICKY[25], "gated from a prior of 0.95", gate=1.0, gate_prior=0.95)
 _CLAMPED = {limit: _changed(_STICKY[20], f"clamped at {limit:g}", clamp=limit) for limit in (0.1, 0.3)}
 _TWO = {scale: _changed(_STICKY[7], f"terms scale {scale:g}", twoscale=float(scale)) for scale in (1, 3)}
 _TWO_CLAMPED = _changed(_STICKY[7], "terms scale 19 clamped at 0.1", twoscale=19.0, clamp=0.1)
@@ -141,11 +142,11 @@ _ARMS = Study(
 _MODES = Study(
     "modes",
     "Modes of the sticky negative: gated, clamped, two-scale",
-    (*_GATED.values(), _SLOW, *_CLAMPED.values(), *_TWO.values(), _TWO_CLAMPED),
+    (*_GATED.values(), _SLOW, _SURE, *_CLAMPED.values(), *_TWO.values(), _TWO_CLAMPED),
     (
         Claim("The odds gate is better than a constant negative", _pairs(_GATED, _STICKY, 7, 15, 25)),
-        Claim("… also when it moves slowly", _against(_STICKY[25], _SLOW)),
-        Claim("Gated at CFG 25 is better than plain CFG 7", _against(_EMPTY[7], _GATED[25], _SLOW)),
+        Claim("… also when it moves slowly, or begins surer", _against(_STICKY[25], _SLOW, _SURE)),
+        Claim("Gated at CFG 25 is better than plain CFG 7", _against(_EMPTY[7], _GATED[25], _SLOW, _SURE)),
         Claim("A norm clamp keeps the prompt at CFG 20", _against(_STICKY[20], *_CLAMPED.values())),
         Claim("… and is better than plain CFG 7", _against(_EMPTY[7], *_CLAMPED.values())),
         Claim("Two-scale is better than plain CFG 7", _against(_EMPTY[7], *_TWO.values(), _TWO_CLAMPED)),

@@ -53,3 +53,15 @@ def _last_colon(text: str, start: int, end: int) -> int:
     """Where a weight could begin: weights are short, so looking at the last 40 characters keeps the scan linear."""
     found = text.rfind(":", max(start, end - 40), end)
     return end if found < 0 else found
+
+
+def split_at_commas(text: str) -> list[str]:
+    """The parts of `text` between commas that stand in no bracket, without empty ones."""
+    spans = pairs(text)[0]
+    commas = [place for place, mark in enumerate(text) if mark == "," and not _inside(place, spans)]
+    ends = zip([-1, *commas], [*commas, len(text)], strict=True)
+    return [part for first, last in ends if (part := text[first + 1 : last].strip())]
+
+
+def _inside(place: int, spans: list[tuple[int, int]]) -> bool:
+    return any(first < place < last for first, last in spans)

@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "page": ("lib_sticky.studio.page", "open the studio in the browser (also without a command)"),
     "generate": ("lib_sticky.studio.generate", "make pictures and write them to a folder"),
     "compare": ("lib_sticky.studio.compare", "compare negatives on the same seeds, with a placebo, in a report"),
+    "ablate": ("lib_sticky.studio.ablate", "leave each undesirable term out once, and sort them by effect"),
     "neglora": ("lib_sticky.studio.neglora.command", "teach a LoRA what is wrong and use it on the negative side"),
     "merge": ("lib_sticky.merge.command", "merge checkpoints"),
     "train-demo": ("lib_sticky.lab.demo.train", "train the small model that ships"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_sticky.option import ConfigError
 from lib_sticky.studio.flags import add_job_flags, folder_and_model, job_of
-from lib_sticky.studio.job import Job
+from lib_sticky.studio.job import OPTIONS, Job, JobError
 
 if TYPE_CHECKING:
     from lib_sticky.hosts.diffusers import Diffusers
@@ -24,12 +25,16 @@ def main(argv: Sequence[str]) -> int:
     found = parser.parse_args(list(argv))
     try:
         job = job_of(found)
+        if not 0 <= found.feels_like <= OPTIONS["cfg"].maximum:
+            raise ValueError(f"--feels-like: {found.feels_like:g} is outside 0 to {OPTIONS['cfg'].maximum:g}")
     except ValueError as error:
         parser.error(str(error))
     out, path, host = folder_and_model(parser, found)
     try:
+        if found.feels_like:
+            job = _felt(host, job, found.feels_like)
         return _run(host, path.stem, job, out, compare=found.compare, strips=found.filmstrip)
-    except ConfigError as error:
+    except (ConfigError, JobError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         print("\ncancelled; pictures that were finished are kept", file=sys.stderr)
@@ -48,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument(
         "--filmstrip", choices=("fast", "vae"), default="",
         help="also draw what the model predicted on the way: fast by a linear map, or by the VAE",
+    )  # fmt: skip
+    files.add_argument(
+        "--feels-like", type=float, default=0.0, metavar="X",
+        help="choose the CFG scale at which the negative pushes as far as CFG X does without one; one more picture",
     )  # fmt: skip
     return parser
 
@@ -75,6 +84,17 @@ def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool, str
         sheet = side_by_side([(label, made.pictures) for label, made in columns])
         print(save(sheet, out, f"{job.seed}-compare", columns[-1][1].infotexts[0]))
     return 0
+
+
+def _felt(host: Diffusers, job: Job, target: float) -> Job:
+    """The job at the scale that feels like `target`, its seed settled; says what its own scale amounts to."""
+    from lib_sticky.studio.making import settled
+    from lib_sticky.studio.probe import probed, scale_that_feels
+
+    job = settled(job, host)
+    scale, words = scale_that_feels(target, job, [probe.ratio for probe in probed(host, job)])
+    print(words, file=sys.stderr)
+    return replace(job, cfg=scale)
 
 
 def _made(host: Diffusers, job: Job, model: str, watch: Watch | None) -> Made:

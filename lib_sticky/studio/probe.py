@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from lib_sticky.guidance.effective_cfg import dilution, displacement_ratio, effective_scale
+from lib_sticky.guidance.effective_cfg import dilution, displacement_ratio, effective_scale, gain_for
 from lib_sticky.guidance.passes import Pass
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.studio.job import OPTIONS, Job
+from lib_sticky.studio.job import OPTIONS, Job, JobError
 from lib_sticky.studio.noise_levels import NoiseLevels
 from lib_sticky.studio.samplers import SAMPLERS
-from lib_sticky.studio.sampling import Moment
+from lib_sticky.studio.sampling import Moment, sample
 
 _FRACTIONS = (0.1, 0.35, 0.7)
 
@@ -57,6 +57,29 @@ class EmptyPrompt:
             null = self._host.denoised(x, self._grid.sigmas[index], self._grid.timesteps[index], empties)
             found = zip(displacement_ratio(cond, uncond, null), dilution(cond, uncond, null), strict=True)
             yield from (Probe(moment.step, float(ratio), float(alpha)) for ratio, alpha in found)
+
+
+def probed(host: Diffusers, job: Job) -> list[Probe]:
+    """The probes of one picture of a settled job, made for nothing else."""
+    one = replace(job, batch=1)
+    empty = EmptyPrompt(host, one)
+    return [probe for moment in sample(host, one) for probe in empty.see(moment)]
+
+
+def scale_that_feels(target: float, job: Job, ratios: Sequence[float]) -> tuple[float, str]:
+    """The CFG scale at which the job's negative pushes as far as `target` does without one, and that in words.
+
+    Raises JobError where no scale does, or without a measurement.
+    """
+    if job.cfg == 1 or not any(ratios):
+        raise JobError("cfg", "the negative pushes nowhere here, so no scale feels like another; use a CFG above 1")
+    most = OPTIONS["cfg"].maximum
+    scale = round(gain_for(target, ratios, most), 2)
+    now = effective_scale(job.cfg, statistics.median(ratios))
+    reached = (
+        f"for CFG {target:g} it is {scale:g}" if scale < most else f"for CFG {target:g} even {most:g} is too little"
+    )
+    return scale, f"CFG {job.cfg:g} with this negative pushes as far as CFG {now:.3g} without one; {reached}"
 
 
 def matched_scale(scale: float, ratios: Sequence[float]) -> float:

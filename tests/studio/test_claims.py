@@ -17,12 +17,13 @@ from benchmarks.claims_plan import STICKY, STUDIES, Cell, Claim, Study
 from benchmarks.claims_statistics import Made
 from benchmarks.claims_subjects import Subjects
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.studio.sampling import negative_of
+from lib_sticky.studio.conditions import negative_of
 
 CELLS = (
     Cell("plain", 7.0, steps=3),
     Cell("sticky", 7.0, STICKY, steps=3),
     Cell("matched", 7.0, steps=3, matched="sticky"),
+    Cell("all modes", 7.0, STICKY, over=(("gate", 1.0), ("twoscale", 3.0), ("clamp", 0.1)), steps=3),
 )
 ABOUT = {"file": "tiny.safetensors", "model": "0123456789abcdef", "dtype": "float32", "command": "command"}
 
@@ -65,7 +66,7 @@ def test_the_negative_of_each_kind() -> None:
 def test_blocks_go_on_where_they_stopped(run: Run, sd1: Diffusers, monkeypatch: pytest.MonkeyPatch) -> None:
     run.make(CELLS, 2, later())
     assert [(name, sorted(blocks)) for name, blocks in run.made.items()] == [
-        ("plain", [0, 1]), ("sticky", [0, 1]), ("matched", [0, 1]),
+        ("plain", [0, 1]), ("sticky", [0, 1]), ("matched", [0, 1]), ("all modes", [0, 1]),
     ]  # fmt: skip
     assert all(len(made.said) == 2 for blocks in run.made.values() for made in blocks.values())
     assert [bool(run.made[name][0].probes) for name in ("plain", "sticky", "matched")] == [False, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,33 @@ def test_compare_makes_both_and_a_sheet(out: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["00001-7.png", "00002-7.png", "00003-7-compare.png"]
     switches = [job_of(of_picture(path)).config.enabled for path in sorted(out.iterdir())]
     assert switches == [False, True, True]
+
+
+def test_a_scale_that_feels_like_another_is_chosen(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [*SMALL, "--sticky", "--steps", "3", "--cfg", "20", "--out", str(out)]
+    assert generate.main([*flags, "--feels-like", "7"]) == 0
+    found = capsys.readouterr()
+    said = re.search(
+        r"CFG 20 with this negative pushes as far as CFG ([\d.e+]+) without one; for CFG 7 it is ([\d.]+)", found.err
+    )
+    assert said
+    felt, chosen = map(float, said.groups())
+    assert job_of(of_picture(Path(found.out.split()[0]))).cfg == chosen
+    # Both follow from one measured ratio r: felt = 1 + 19 r and chosen = 1 + 6 / r.
+    assert (felt - 1) * (chosen - 1) == pytest.approx(19 * 6, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [(["--cfg", "1", "--feels-like", "7"], "pushes nowhere"), (["--feels-like", "99"], "outside 0 to 60")],
+)
+def test_a_scale_that_nothing_feels_like_is_refused(
+    out: Path, flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        generate.main([*SMALL, "--sticky", "--steps", "3", *flags, "--out", str(out)])
+    assert left.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_filmstrip_is_drawn_at_no_model_call(out: Path, sd1: Diffusers, monkeypatch: pytest.MonkeyPatch) -> None:
