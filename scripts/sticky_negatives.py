@@ -37,6 +37,9 @@ class StickyScript(scripts.Script):
     def process(self, p, api, *values) -> None:
         job.begin(p, HOST, panel.fields_of(values) if api in (None, {}) else api)
 
+    def process_batch(self, p, *_args, **_kwargs) -> None:
+        job.untag(p)
+
     def process_before_every_sampling(self, p, *_args, **_kwargs) -> None:
         job.prepare(p)
 

@@ -53,6 +53,7 @@ class A1111Pass:
         self.denoiser = p.sampler.model_wrap_cfg
         self.scale, self.untitled = scale, untitled
         self.selection, self.refused = within(selection, p)
+        self.sides_differ = False
         self.records: list[Record] = []
         self.owner = ""
         self._s_min_uncond = float(getattr(p, "s_min_uncond", 0) or 0)
@@ -136,7 +137,9 @@ class A1111Pass:
             denoiser.step,
             max(denoiser.total_steps, 1),
             float(asked) * (multiplier if isinstance(multiplier, (int, float)) else 1.0),
-            cond_equals_uncond=not composed and same_conditioning(params.text_cond, params.text_uncond),
+            cond_equals_uncond=not composed
+            and not self.sides_differ
+            and same_conditioning(params.text_cond, params.text_uncond),
             cond_equals_null=null is not None and not composed and same_conditioning(params.text_cond, null),
             uncond_skipped=self._skips(level),
             and_prompt=composed,

@@ -34,8 +34,10 @@ class Guiding(Protocol):
     """The techniques at work on one sampling pass.
 
     refused: what cannot act in it, in words. owner: who else combined the predictions, "" where nobody did.
+    sides_differ: set before each call; one conditioning is predicted differently on the two sides.
     """
 
+    sides_differ: bool
     refused: tuple[str, ...]
     records: list[Record]
     owner: str
@@ -71,6 +73,14 @@ class Host(Protocol):
 
     def at_step(self, schedules: Any, step: int, like: Any) -> Any:
         """The conditioning of `schedules` at model call `step` in the form, and with the rows, of `like`."""
+        ...
+
+    def encode_prompts(self, p: Any, prompts: Sequence[str], cache: list[Any]) -> Any:
+        """As `encode`, for the prompts themselves, parts of AND prompts included."""
+        ...
+
+    def prompts_at_step(self, prompts: Any, step: int) -> Any:
+        """The conditioning of what `encode_prompts` made, in the form in which the denoiser is given it."""
         ...
 
     def guide(self, p: Any, selection: Selection, scale: float | None, *, untitled: bool) -> Guiding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,13 @@ from lib_sticky.config import Config, ConfigError, changed, parse
 from lib_sticky.guidance.report import short
 from lib_sticky.guidance.selection import Selection
 from lib_sticky.guidance_fields import NULL_HOST
-from lib_sticky.hosts.base import Guiding, Host
+from lib_sticky.hosts import neglora_job
+from lib_sticky.hosts.base import Guiding, Host, Texts
+from lib_sticky.hosts.neglora_pass import NegLoraPass
 from lib_sticky.hosts.nothing import empty, untitled
 from lib_sticky.hosts.selected import cfg_scale, selected
 from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, KEY, dump
+from lib_sticky.lora.sides import SidedLoras, on_text
 from lib_sticky.prompt.negative import acts, tracked_text
 from lib_sticky.prompt.warnings import warnings
 
@@ -35,6 +39,14 @@ class Job:
     caches: dict[tuple[bool, str], list[Any]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     passes: list[Guiding] = field(default_factory=list)
+    negatives: dict[bool, Sequence[str]] = field(default_factory=dict)
+    """The negatives of the batch with their tags, by "is the hires pass"."""
+    neglora: NegLoraPass | None = None
+
+    @property
+    def loras(self) -> SidedLoras | None:
+        """The negative LoRAs of the pass, if any."""
+        return self.neglora.loras if self.neglora else None
 
     def cache(self, hires: bool, kind: str) -> list[Any]:
         """The encoder cache of one kind of text in one pass."""
@@ -51,14 +63,22 @@ def begin(p: Any, host: Host, values: Any) -> None:
     try:
         config = parse(values)
         config = parse({**changed(config), **getattr(p, OVERRIDES, {})})
+        if not config.is_on and not neglora_job.tagged(p):
+            return
+        neglora_job.check(config, p)
     except ConfigError as error:
         _refuse(p, error)
-        return
-    if not config.is_on:
         return
     setattr(p, ATTRIBUTE, Job(config, host))
     # A copy, because XYZ cells share the dict (copy.copy of p).
     p.extra_generation_params = {**p.extra_generation_params, KEY: dump(config)}
+
+
+def untag(p: Any) -> None:
+    """Take what is ours out of the texts of a batch before the host encodes them; once for each batch."""
+    job: Job | None = getattr(p, ATTRIBUTE, None)
+    if job is not None:
+        job.negatives = neglora_job.untag(p)
 
 
 def prepare(p: Any) -> None:
@@ -68,8 +88,11 @@ def prepare(p: Any) -> None:
         return
     try:
         texts = job.host.texts(p)
-        if tracks(job.config, hires=texts.hires):
+        job.neglora = neglora_job.hung_on(p, job.config, job.negatives.get(texts.hires, texts.negative))
+        _tell(job, p, job.loras.notes if job.loras else [])
+        if _changes_negative(job, texts):
             _schedules(job, p)
+        if tracks(job.config, hires=texts.hires):
             _tell(job, p, warnings(job.config, texts, job.host.facts(job.host.cfg_scale(p), p)))
         config = job.config
         selection = selected(config, hires=texts.hires)
@@ -90,7 +113,10 @@ def put_in_place(params: Any) -> None:
         return
     try:
         _put_texts(job, p, params)
+        if job.neglora:
+            job.neglora.before(params)
         if job.passes:
+            job.passes[-1].sides_differ = job.neglora is not None and job.neglora.sides_differ
             job.passes[-1].before(params, lambda: empty(job.host, p, params, job.config.null, job.cache))
     except Exception as error:
         _fail(job, p, error)
@@ -115,10 +141,21 @@ def _put_texts(job: Job, p: Any, params: Any) -> None:
         nothing = untitled(job.host, p, params, job.cache)
         params.text_cond = nothing
         params.text_uncond = empty(job.host, p, params, config.null, job.cache)
-    elif tracks(config, hires=texts.hires):
+    elif _changes_negative(job, texts):
         params.text_uncond = job.host.at_step(_schedules(job, p), params.denoiser.step, params.text_uncond)
     elif config.null != NULL_HOST and not any(texts.negative):
         params.text_uncond = empty(job.host, p, params, config.null, job.cache)
+
+    if job.loras and job.loras.changes_text(negative=False) and not config.untitled:
+        with on_text(job.loras, negative=False):
+            prompts = job.host.encode_prompts(p, texts.positive, job.cache(texts.hires, "prompts"))
+        params.text_cond = job.host.prompts_at_step(prompts, params.denoiser.step)
+
+
+def _changes_negative(job: Job, texts: Texts) -> bool:
+    """Whether the negative of this pass is not the one that the host has encoded."""
+    in_text = job.loras is not None and job.loras.changes_text(negative=True)
+    return (in_text and not job.config.untitled) or tracks(job.config, hires=texts.hires)
 
 
 def tracks(config: Config, *, hires: bool) -> bool:
@@ -130,7 +167,8 @@ def _schedules(job: Job, p: Any) -> Any:
     texts = job.host.texts(p)
     pairs = zip(texts.positive, texts.negative, strict=True)
     negatives = [tracked_text(job.config, positive, negative, hires=texts.hires) for positive, negative in pairs]
-    return job.host.encode(p, negatives, job.cache(texts.hires, "tracked"))
+    with on_text(job.loras, negative=True):
+        return job.host.encode(p, negatives, job.cache(texts.hires, "tracked"))
 
 
 def _forget(p: Any) -> None:
@@ -161,7 +199,7 @@ def _fail(job: Job, p: Any, error: Exception) -> None:
     _tell(job, p, [f"failed, the picture lacks its effect: {message}"])
 
 
-def _tell(job: Job, p: Any, messages: list[str]) -> None:
+def _tell(job: Job, p: Any, messages: Sequence[str]) -> None:
     for message in messages:
         if message not in job.told:
             job.told.add(message)

@@ -24,7 +24,7 @@ Find = Callable[[str], Path | None]
 
 @dataclass(frozen=True)
 class Asked:
-    """The LoRAs of one batch; none of strength 0 is among them."""
+    """The LoRAs of one batch; none of strength 0 is among them, and none at all where they act on no step."""
 
     loras: tuple[Strong, ...]
     both: bool
@@ -69,8 +69,10 @@ def asked(config: Config, negatives: Sequence[str], find: Find) -> Asked:
         wanted = (*listed(config.neglora, config.neglora_strength), *(tagged[0] if tagged else ()))
     except NegLoraError as error:
         raise ConfigError(FIELD, str(error)) from None
-    loras = tuple(_found(each, find) for each in wanted if each.strength)
-    return Asked(loras, config.neglora_side == BOTH_SIDES, Interval(config.neglora_start, config.neglora_stop))
+    interval = Interval(config.neglora_start, config.neglora_stop)
+    never = interval.start == interval.stop
+    loras = () if never else tuple(_found(each, find) for each in wanted if each.strength)
+    return Asked(loras, config.neglora_side == BOTH_SIDES, interval)
 
 
 def _taken(negative: str) -> tuple[str, tuple[NegLora, ...]]:

@@ -28,6 +28,22 @@ class WebUI:
         return Texts(tuple(positive), tuple(negative), hires)
 
     def encode(self, p: Any, texts: Sequence[str], cache: list[Any], *, negative: bool = True) -> Any:
+        from modules import prompt_parser
+
+        return self._encode(p, prompt_parser.get_learned_conditioning, texts, cache, negative=negative)
+
+    def encode_prompts(self, p: Any, prompts: Sequence[str], cache: list[Any]) -> Any:
+        from modules import prompt_parser
+
+        return self._encode(p, prompt_parser.get_multicond_learned_conditioning, prompts, cache, negative=False)
+
+    def prompts_at_step(self, prompts: Any, step: int) -> Any:
+        from modules import prompt_parser
+
+        return prompt_parser.reconstruct_multicond_batch(prompts, step)[1]
+
+    @staticmethod
+    def _encode(p: Any, function: Any, texts: Sequence[str], cache: list[Any], *, negative: bool) -> Any:
         """Goes through `get_conds_with_caching`, whose key holds the checkpoint, sizes, clip skip and LoRAs."""
         from modules import prompt_parser
 
@@ -38,7 +54,7 @@ class WebUI:
             about["distilled_cfg_scale"] = p.hr_distilled_cfg if hires else p.distilled_cfg_scale
         conditioning = prompt_parser.SdConditioning(list(texts), **about)
         return p.get_conds_with_caching(
-            prompt_parser.get_learned_conditioning,
+            function,
             conditioning,
             p.firstpass_steps,
             [cache],

@@ -19,6 +19,7 @@ BARE_URL = os.environ.get("STICKY_LIVE_BARE_URL", "").rstrip("/")
 SIZE = int(os.environ.get("STICKY_LIVE_SIZE", "64"))
 STEPS = int(os.environ.get("STICKY_LIVE_STEPS", "4"))
 LORA = os.environ.get("STICKY_LIVE_LORA", "")
+LORA_FOLDER = os.environ.get("STICKY_LIVE_LORA_FOLDER", "")
 STYLE = os.environ.get("STICKY_LIVE_STYLE", "")
 EMBEDDING = os.environ.get("STICKY_LIVE_EMBEDDING", "")
 
