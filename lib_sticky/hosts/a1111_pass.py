@@ -132,14 +132,12 @@ class A1111Pass:
         composed = any([weight for _, weight in own] != [1.0] for own in parts)
         asked = denoiser.sampler.sampler_extra_args["cond_scale"] if self.scale is None else self.scale
         multiplier = denoiser.cond_scale_miltiplier
-        after = self._after(level)
+        after, texts = self._after(level), (params.text_cond, params.text_uncond)
         return Step(
             denoiser.step,
             max(denoiser.total_steps, 1),
             float(asked) * (multiplier if isinstance(multiplier, (int, float)) else 1.0),
-            cond_equals_uncond=not composed
-            and not self.sides_differ
-            and same_conditioning(params.text_cond, params.text_uncond),
+            cond_equals_uncond=not (composed or self.sides_differ) and same_conditioning(*texts),
             cond_equals_null=null is not None and not composed and same_conditioning(params.text_cond, null),
             uncond_skipped=self._skips(level),
             and_prompt=composed,
