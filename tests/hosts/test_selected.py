@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_sticky.config import DEFAULTS, OPTIONS, SWITCHES, Config
+from lib_sticky.config import DEFAULTS, INTERVALS, OPTIONS, SWITCHES, Config
 from lib_sticky.guidance.apg import Apg
 from lib_sticky.guidance.cfg_pp import CfgPlusPlus
 from lib_sticky.guidance.dynamic_thresholding import DynamicThresholding
@@ -95,6 +95,6 @@ CONFIGS = st.fixed_dictionaries(
 
 @given(CONFIGS)
 def test_every_config_within_its_ranges_is_one_that_guidance_takes(values: dict) -> None:
-    for pair in (("start", "stop"), ("cfg_start", "cfg_stop"), ("guidance_start", "guidance_stop")):
+    for pair in INTERVALS:
         values.update(zip(pair, sorted(values[name] for name in pair), strict=True))
     assert isinstance(selected(Config(**values)), Selection)
