@@ -36,17 +36,19 @@ from lib_sticky.merge.architectures import load  # noqa: E402
 from lib_sticky.merge.output_file import encode_header  # noqa: E402
 
 CHUNK = 1 << 20
-THREADS = min(os.cpu_count() or 1, 16)
+THREADS = min(len(os.sched_getaffinity(0)), 16)
 
 
 def shapes_of(layout: str) -> dict[str, tuple[int, ...]]:
-    """Return keys and shapes; `clip` is SD1's text encoder, `tiny-sdxl` is SDXL with every side divided by 16."""
-    keys = load("sd1" if layout == "clip" else layout.removeprefix("tiny-")).keys
+    """Return keys and shapes; `clip` is SD1's text encoder, `sdxl/16` is SDXL with every side divided by 16."""
     if layout == "clip":
-        return {key: shape for key, shape in keys.items() if key.startswith("cond_stage_model.")}
-    if layout.startswith("tiny-"):
-        return {key: tuple(-(-size // 16) if size > 16 else size for size in shape) for key, shape in keys.items()}
-    return dict(keys)
+        return {key: shape for key, shape in load("sd1").keys.items() if key.startswith("cond_stage_model.")}
+    name, _, text = layout.partition("/")
+    scale = int(text or 1)
+    return {
+        key: tuple(-(-size // scale) if size > scale else size for size in shape)
+        for key, shape in load(name).keys.items()
+    }
 
 
 def make_models(folder: Path, layout: str, count: int) -> list[str]:
@@ -58,7 +60,7 @@ def make_models(folder: Path, layout: str, count: int) -> list[str]:
         rows[key] = ("F16", shape, at, at + size)
         at += size
     header = encode_header(rows, {"format": "pt"})
-    paths = [folder / f"{layout}-{index}.safetensors" for index in range(count)]
+    paths = [folder / f"{layout.replace('/', '-')}-{index}.safetensors" for index in range(count)]
     for index, path in enumerate(paths):
         if path.exists() and path.stat().st_size == len(header) + at:
             continue
@@ -229,7 +231,7 @@ def main() -> None:
     """Measure every contender in turn and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the files go; they stay for the next run")
-    parser.add_argument("--layout", default="sd1", choices=("sd1", "sdxl", "clip", "tiny-sdxl"))
+    parser.add_argument("--layout", default="sd1", help="sd1, sdxl, clip, or with a divisor of every side, as sdxl/16")
     tasks = ("half", "average", "geometric_median", "ties", "della", "dgmla")
     parser.add_argument("--task", default="half", choices=tasks)
     parser.add_argument("--count", type=int, default=2, help="how many files; the robust tasks use the first as base")
@@ -242,7 +244,8 @@ def main() -> None:
     if chosen.only:
         child(chosen)
         return
-    names = chosen.names or list(contenders(chosen.task, make_models(chosen.folder, chosen.layout, chosen.count)))
+    paths = make_models(chosen.folder, chosen.layout, chosen.count)
+    names = chosen.names or list(contenders(chosen.task, paths))
     turns: dict[str, list[list[float]]] = {name: [] for name in names}
     for turn, name in itertools.product(range(chosen.runs + 1), names):
         found = measure(chosen, name)
@@ -250,6 +253,10 @@ def main() -> None:
             turns[name].append(found)
     print(f"{chosen.layout} {chosen.task} x{chosen.count} {'cold' if chosen.cold else 'warm'}, {THREADS} threads,"
           f" load {os.getloadavg()[0]:.1f}")  # fmt: skip
+    if rows := turns.get("copy loop"):
+        moved = sum(Path(path).stat().st_size for path in paths) + Path(paths[0]).stat().st_size
+        print(f"physical limit: {moved / 1e9:.2f} GB read and written by the copy loop at "
+              f"{moved / 1e9 / statistics.median(row[0] for row in rows):.2f} GB/s")  # fmt: skip
     for name, rows in turns.items():
         if not rows:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,7 +19,8 @@ PIECE = 1 << 16  # Elements; what wide arithmetic touches at once stays in a cor
 class Scratch:
     """Buffers of one worker, made once and handed out again: a fresh large temporary costs more than the arithmetic.
 
-    `check` is called for every buffer; it raises to make the worker stop.
+    They begin at whole pages of memory, as writes past the page cache must. `check` is called for every buffer; it
+    raises to make the worker stop.
     """
 
     def __init__(self, device: str = "cpu", check: Callable[[], None] = lambda: None) -> None:
@@ -33,11 +35,16 @@ class Scratch:
         pool = self._free.setdefault(dtype, [])
         buffer = pool.pop() if pool else torch.empty(0, dtype=dtype)
         if buffer.numel() < count:
-            buffer = torch.empty(count, dtype=dtype)
+            buffer = _whole_pages(count, dtype)
         try:
             yield buffer[:count]
         finally:
             pool.append(buffer)
+
+
+def _whole_pages(count: int, dtype: torch.dtype) -> torch.Tensor:
+    memory = mmap.mmap(-1, count * dtype.itemsize)
+    return torch.frombuffer(memory, dtype=torch.uint8).view(dtype)
 
 
 class Operand(Protocol):

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import json
+import mmap
 import os
 import shutil
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from .errors import MergeError
 
 HASH_BLOCK = 1 << 20
+PAGE = 1 << 12  # Of memory and of disks; reads and writes past the page cache are whole pages.
 
 
 class OutputFile:
@@ -28,6 +30,7 @@ class OutputFile:
         try:
             self._stream = io.FileIO(self.partial, "rb+" if resume else "wb+")
             _reserve(self._stream, size, target)
+            self._direct = open_direct(self.partial, "rb+")
         except OSError as error:
             self.discard()
             raise _explained(error, target, size) from error
@@ -47,7 +50,22 @@ class OutputFile:
     if hasattr(os, "pwrite"):
 
         def _write_at(self, offset: int, view: memoryview) -> int:
-            return os.pwrite(self._stream.fileno(), view, offset)
+            return self._write_pages(offset, view) or os.pwrite(self._stream.fileno(), view, offset)
+
+        def _write_pages(self, offset: int, view: memoryview) -> int:
+            """Write whole pages past the page cache, whose upkeep can cost more than the disk; 0 where that cannot be.
+
+            It cannot be for what does not begin at a page, on the disk and in memory.
+            """
+            whole = len(view) // PAGE * PAGE
+            if self._direct is None or offset % PAGE or not whole:
+                return 0
+            try:
+                return os.pwrite(self._direct.fileno(), view[:whole], offset)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                return 0
 
     else:  # Windows has no positional write.
 
@@ -67,7 +85,7 @@ class OutputFile:
         """Put every byte on the disk, then give the file its name."""
         try:
             os.fsync(self._stream.fileno())
-            self._stream.close()
+            self._close()
             os.replace(self.partial, self.target)
             _sync_folder(self.target.parent)
         except OSError as error:
@@ -76,9 +94,24 @@ class OutputFile:
     def discard(self) -> None:
         """Remove what was written; the target is not touched."""
         with contextlib.suppress(AttributeError, OSError):
-            self._stream.close()
+            self._close()
         with contextlib.suppress(OSError):
             os.unlink(self.partial)
+
+    def _close(self) -> None:
+        self._stream.close()
+        if self._direct:
+            self._direct.close()
+
+
+def open_direct(path: Path, mode: str) -> io.FileIO | None:
+    """Open a file past the page cache; None where the system or the file system cannot."""
+    flag = getattr(os, "O_DIRECT", 0)
+    if not flag:
+        return None
+    with contextlib.suppress(OSError):
+        return io.FileIO(path, mode, opener=lambda name, flags: os.open(name, flags | flag))
+    return None
 
 
 def partial_path(target: Path) -> Path:
@@ -127,7 +160,7 @@ class PrefixHasher:
     """A thread that hashes a growing file in order while others write it out of order."""
 
     def __init__(self, path: Path) -> None:
-        self._stream = io.FileIO(path, "rb")
+        self._stream, self._direct = io.FileIO(path, "rb"), open_direct(path, "rb")
         self._digest = hashlib.sha256()
         self._ready = threading.Condition()
         self._limit, self._stopped = 0, False
@@ -141,17 +174,22 @@ class PrefixHasher:
             self._ready.notify()
 
     def _run(self) -> None:
-        block, at = memoryview(bytearray(HASH_BLOCK)), 0
+        block, at = memoryview(mmap.mmap(-1, HASH_BLOCK)), 0
         while True:
             with self._ready:
-                self._ready.wait_for(lambda at=at: self._stopped or self._limit > at)
+                self._ready.wait_for(lambda at=at: self._stopped or self._limit - at >= HASH_BLOCK)
                 limit = self._limit
                 if limit <= at:
                     return
             while at < limit:
-                count = self._stream.readinto(block[: min(HASH_BLOCK, limit - at)]) or 0
+                count = self._read(at, block[: min(HASH_BLOCK, limit - at)])
                 self._digest.update(block[:count])
                 at += count
+
+    def _read(self, at: int, block: memoryview) -> int:
+        stream = self._direct if self._direct and len(block) == HASH_BLOCK and at % PAGE == 0 else self._stream
+        stream.seek(at)
+        return stream.readinto(block) or 0
 
     def finish(self) -> str:
         """Return the hex digest of all that was allowed."""
@@ -160,11 +198,13 @@ class PrefixHasher:
             self._ready.notify()
         self._thread.join()
         self._stream.close()
+        if self._direct:
+            self._direct.close()
         return self._digest.hexdigest()
 
 
 def encode_header(tensors: dict[str, tuple[str, tuple[int, ...], int, int]], metadata: dict[str, str]) -> bytes:
-    """Return the length and JSON of a safetensors header, padded so that the data starts at a multiple of 64 bytes.
+    """Return the length and JSON of a safetensors header, padded so that the data starts at a whole page.
 
     `tensors` maps a key to (dtype code, shape, first byte, last byte + 1), counted from the start of the data.
     """
@@ -172,7 +212,7 @@ def encode_header(tensors: dict[str, tuple[str, tuple[int, ...], int, int]], met
     for key, (dtype, shape, start, stop) in tensors.items():
         document[key] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, stop]}
     raw = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-    raw += b" " * (-(8 + len(raw)) % 64)
+    raw += b" " * (-(8 + len(raw)) % PAGE)
     return len(raw).to_bytes(8, "little") + raw
 
 

@@ -54,18 +54,28 @@ class Part:
         return self.count * ITEM_SIZE[self.run.dtype]
 
     def chunks(self) -> Iterator[tuple[int, int]]:
-        """Cut the part into (first element of the run, count) of about CHUNK_BYTES."""
-        step = CHUNK_BYTES // ITEM_SIZE[self.run.dtype]
-        for at in range(self.start, self.start + self.count, step):
-            yield at, min(step, self.start + self.count - at)
+        """Cut the part into (first element of the run, count) of at most CHUNK_BYTES."""
+        return ((self.start + at, count) for at, count in on_grid(self.offset, self.count, ITEM_SIZE[self.run.dtype]))
+
+
+def on_grid(offset: int, count: int, item: int) -> Iterator[tuple[int, int]]:
+    """Cut `count` items that begin at byte `offset` into (first item, count) whose ends are multiples of CHUNK_BYTES.
+
+    So all but the first chunk begin at a whole page of the disk.
+    """
+    at = 0
+    while at < count:
+        room = (CHUNK_BYTES - (offset + at * item) % CHUNK_BYTES) // item
+        yield at, min(room, count - at)
+        at += room
 
 
 def make_parts(tensors: tuple[OutputTensor, ...], form_of: Callable[[OutputTensor], Form | None]) -> tuple[Part, ...]:
     """Return the parts of an output in the order of the file; `form_of` gives None for what must be worked out late."""
     parts: list[Part] = []
     for run in _runs(tensors, form_of):
-        step = run.numel if run.form is None else CHUNK_BYTES // ITEM_SIZE[run.dtype]
-        parts += [Part(run, at, min(step, run.numel - at)) for at in range(0, run.numel, step or 1)]
+        whole = Part(run, 0, run.numel)
+        parts += [whole] if run.form is None else [Part(run, at, count) for at, count in whole.chunks()]
     return tuple(parts)
 
 
