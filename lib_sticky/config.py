@@ -41,7 +41,7 @@ class StickyFields:
     placement: str = option(
         SAME_CHUNK,
         label="Placement of the terms",
-        help="Own chunk puts a BREAK before them and your own negative: the copy is encoded exactly as in the positive.",
+        help="Own chunk puts a BREAK before them and your own negative: the copy is encoded as in the positive.",
         group=STICKY,
         choices=(SAME_CHUNK, OWN_CHUNK),
     )

@@ -11,10 +11,26 @@ from typing import Any, cast
 
 from lib_sticky.config import Config, ConfigError, changed, parse
 
+_NULL_GAP = {"untitled": True, "untitled_cfg": 3.0, "null": "zeros"}
+_SEG = {"untitled": True, "untitled_cfg": 3.0, "seg": "in the negative"}
+_FREEU = {"freeu": "version 2", "freeu_b1": 1.1, "freeu_b2": 1.2, "freeu_s1": 0.6, "freeu_s2": 0.4}
+UNTITLED: Mapping[str, Config] = {
+    "U1": Config(**_NULL_GAP),
+    "U2": Config(**_NULL_GAP, pag=1.0),
+    "U3": Config(**_SEG),
+    "U4": Config(**_SEG, pag=1.0),
+    "U5": Config(untitled=True, sag=0.5, sag_sigma=2.0),
+    # As they ran: dynamic thresholding never acted beside PAG, and CFG 1 of A1111's DDIM CFG++ is lambda 0.08.
+    "article v1.5": Config(**_NULL_GAP, **_FREEU, pag=1.0),
+    "article v2.0": Config(untitled=True, null="zeros", cfgpp=0.08, seg="in the negative", pag=1.0),
+}
+"""Ways of guiding without a prompt: CFG between the encoded empty text and zeros, PAG, SEG, SAG, and two articles'."""
+
 BUILT_IN: Mapping[str, Config] = {
     "Sticky": Config(enabled=True),
     "Sticky, own chunk": Config(enabled=True, placement="own chunk"),
     "Sticky, late terms": Config(enabled=True, start=0.12),
+    **{f"Untitled {name}": config for name, config in UNTITLED.items()},
 }
 
 

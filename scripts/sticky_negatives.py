@@ -30,7 +30,7 @@ class StickyScript(scripts.Script):
         api: Any = gr.JSON(value={}, visible=False, label="Sticky fields (API)", elem_id=self.elem_id("api"))
         api.do_not_save_to_config = True
         built = panel.build(self.elem_id, InputAccordion, Presets(HOST.data_path() / "sticky" / "presets.json"))
-        self.infotext_fields = paste.paste_fields(built)
+        self.infotext_fields = paste.paste_fields(built, titles)
         self.paste_field_names = [KEY]
         return [api, *built.fields.values()]
 
@@ -45,6 +45,11 @@ class StickyScript(scripts.Script):
 
     def postprocess_batch(self, p, *_args, **_kwargs) -> None:
         job.finish(p)
+
+
+def titles() -> list[str]:
+    """The titles of the host's scripts, as they are when something is pasted."""
+    return [str(script.title()) for script in scripts.scripts_txt2img.alwayson_scripts]
 
 
 def add_axes() -> None:

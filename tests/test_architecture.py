@@ -23,6 +23,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "neglora_fields.py": (set(), {"option"}),
     "config.py": (set(), {"option", "guidance_fields", "negative_fields", "neglora_fields"}),
     "infotext.py": (set(), {"config"}),
+    "peer_infotext.py": (set(), {"guidance_fields"}),
     "presets.py": (set(), {"config"}),
     "prompt": (set(), {"config", "prompt"}),
     "guidance": ({"torch"}, {"guidance"}),

@@ -58,7 +58,7 @@ def shares_of(taken: Sequence[Taken], setting: Setting, design: Design = STICKY)
 
 def deltas_csv(found: Iterable[Delta]) -> str:
     """One line a comparison."""
-    return _csv(
+    return csv_text(
         [
             {
                 **_place(each.setting), "metric": each.name, "arm": each.arm.value, "reference": each.reference.value,
@@ -72,7 +72,7 @@ def deltas_csv(found: Iterable[Delta]) -> str:
 
 def pictures_csv(taken: Iterable[Taken], design: Design = STICKY) -> str:
     """One line a picture; yes and no as 1 and 0."""
-    return _csv(
+    return csv_text(
         [
             {
                 **_place(each.setting), "arm": each.arm.value, "about": design.about[each.arm], "seed": each.seed,
@@ -85,7 +85,7 @@ def pictures_csv(taken: Iterable[Taken], design: Design = STICKY) -> str:
 
 def steps_csv(steps: Iterable[tuple[Setting, Way, int, Sequence[Mapping[str, Any]]]]) -> str:
     """One line a picture and step; values by channel are joined by spaces."""
-    return _csv(
+    return csv_text(
         [
             {
                 **_place(setting), "arm": arm.value, "seed": seed, "step": number,
@@ -110,7 +110,8 @@ def _joined(value: Any) -> Any:
     return " ".join(f"{each:.6g}" for each in value) if isinstance(value, (list, tuple)) else value
 
 
-def _csv(lines: Sequence[Mapping[str, Any]]) -> str:
+def csv_text(lines: Sequence[Mapping[str, Any]]) -> str:
+    """The lines under the names of the first one."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(lines[0]) if lines else [])
     writer.writeheader()

@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compare": ("lib_sticky.studio.compare", "compare negatives on the same seeds, with a placebo, in a report"),
     "ablate": ("lib_sticky.studio.ablate", "leave each undesirable term out once, and sort them by effect"),
     "neglora": ("lib_sticky.studio.neglora.command", "teach a LoRA what is wrong and use it on the negative side"),
+    "untitled": ("lib_sticky.studio.untitled", "make pictures with no prompt and count those worth keeping"),
     "merge": ("lib_sticky.merge.command", "merge checkpoints"),
     "train-demo": ("lib_sticky.lab.demo.train", "train the small model that ships"),
 }

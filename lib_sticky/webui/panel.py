@@ -21,9 +21,13 @@ SWITCH = "enabled"
 
 @dataclass(frozen=True)
 class Panel:
-    """The components of one tab's panel; `fields` are those of the config, by name and in its order."""
+    """The components of one tab's panel; `fields` are those of the config, by name and in its order.
+
+    pasted: where it is said how a pasted infotext of another extension differs.
+    """
 
     fields: dict[str, Any]
+    pasted: Any = None
 
 
 def build(elem_id: ElemId, switch: Callable[..., Any], presets: Presets) -> Panel:
@@ -48,10 +52,11 @@ def build(elem_id: ElemId, switch: Callable[..., Any], presets: Presets) -> Pane
                 fields.update({name: _control(name, elem_id) for name in row})
         preset = _presets_row(elem_id, presets)
     fields.update(_further_groups(elem_id))
+    pasted = gr.HTML("", elem_id=elem_id("pasted"), elem_classes=["sticky-preview"])
     ordered = {name: fields[name] for name in DEFAULTS}
     add.click(fn=merged, inputs=[fields["terms"], pack], outputs=[fields["terms"]])
     _bind_presets(preset, list(ordered.values()), presets)
-    return Panel(ordered)
+    return Panel(ordered, pasted)
 
 
 def fields_of(values: Sequence[Any]) -> dict[str, Any]:

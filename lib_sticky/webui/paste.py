@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import html
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from lib_sticky.config import DEFAULTS, SWITCHES, Config, ConfigError
 from lib_sticky.infotext import KEY, load
+from lib_sticky.peer_infotext import translated
 from lib_sticky.webui.panel import Panel
 
 
-def paste_fields(panel: Panel) -> list[tuple[Any, Callable[[Mapping[str, Any]], Any]]]:
+def paste_fields(
+    panel: Panel, installed: Callable[[], Collection[str]] = tuple
+) -> list[tuple[Any, Callable[[Mapping[str, Any]], Any]]]:
     """The (component, read) pairs that both hosts take as `infotext_fields`.
 
+    installed: the titles of the host's scripts; what those paste themselves is left to them.
     Plain values, never gr.update: Forge's API cannot tell its own update type from A1111's (modules/api/api.py:404).
     """
-    return [(component, _reader(name)) for name, component in panel.fields.items()]
+    pairs = [(component, _reader(name, installed)) for name, component in panel.fields.items()]
+    return pairs if panel.pasted is None else [*pairs, (panel.pasted, _notes(installed))]
 
 
-def _reader(name: str) -> Callable[[Mapping[str, Any]], Any]:
+def _reader(name: str, installed: Callable[[], Collection[str]]) -> Callable[[Mapping[str, Any]], Any]:
     def read(params: Mapping[str, Any]) -> Any:
         config = pasted(params)
-        if config is None:
-            # A picture made without the extension pastes as off; how things are done stays as the user had it.
-            return DEFAULTS[name] if name in SWITCHES else None
-        return getattr(config, name)
+        if config is not None:
+            return getattr(config, name)
+        # A picture made without the extension pastes as off; how things are done stays as the user had it.
+        return translated(params, installed()).fields.get(name, DEFAULTS[name] if name in SWITCHES else None)
+
+    return read
+
+
+def _notes(installed: Callable[[], Collection[str]]) -> Callable[[Mapping[str, Any]], str]:
+    def read(params: Mapping[str, Any]) -> str:
+        notes = [] if pasted(params) else translated(params, installed()).notes
+        return "".join(f"<p>{html.escape(note)}</p>" for note in notes)
 
     return read
 
