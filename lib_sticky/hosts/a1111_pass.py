@@ -91,6 +91,8 @@ class A1111Pass:
 
     def before(self, params: Any, empty: Callable[[], Any]) -> None:
         """Plan this call and give `params` its rows; `empty` gives the conditioning of the empty prompt, a row each."""
+        if params.denoiser is not self.denoiser:
+            return  # A later pass of the job, in which the techniques are off.
         images = params.text_uncond.shape[0]
         parts = parts_of_prompts(self.denoiser.sampler.sampler_extra_args["cond"])
         prompts = sum(len(own) for own in parts)

@@ -125,13 +125,14 @@ def put_in_place(params: Any) -> None:
 def finish(p: Any) -> None:
     """After a batch: say in the infotext what acted, and in the comments what did not and why."""
     job: Job | None = getattr(p, ATTRIBUTE, None)
-    if job is None or not any(guiding.records or guiding.owner for guiding in job.passes):
+    if job is None or not any(guiding.records or guiding.owner or guiding.refused for guiding in job.passes):
         return
     lines = [short(guiding.records) for guiding in job.passes if guiding.records]
+    lines += dict.fromkeys(reason for guiding in job.passes for reason in guiding.refused)
     owners = {guiding.owner for guiding in job.passes if guiding.owner}
     lines += [f"{owner} combined the predictions in place of Sticky" for owner in sorted(owners)]
     p.extra_generation_params = {**p.extra_generation_params, ACTED_KEY: " | ".join(lines)}
-    _tell(job, p, [f"{line}" for line in lines if "inert" in line or "in place of" in line])
+    _tell(job, p, [line for line in lines if "inert" in line or "in place of" in line])
     job.passes.clear()
 
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lib_sticky.guidance.combine import Record
 from lib_sticky.guidance.conditioning import stack, token_counts
 from lib_sticky.guidance.selection import Selection
 from lib_sticky.hosts.base import Facts, Guiding, Texts
+
+
+@dataclass
+class Unguided:
+    """A pass on a host that has no guidance of ours: conditionings are put in place, techniques do not act."""
+
+    refused: tuple[str, ...]
+    records: list[Record] = field(default_factory=list[Record])
+    owner: str = ""
+
+    def before(self, params: Any, empty: Callable[[], Any]) -> None:
+        """Leave the call as it is."""
 
 
 class WebUI:
@@ -78,7 +92,10 @@ class WebUI:
         return prompt_parser.DictWithShape(stacked) if isinstance(like, Mapping) else stacked
 
     def guide(self, p: Any, selection: Selection, scale: float | None, *, untitled: bool) -> Guiding:
-        raise NotImplementedError(f"guidance techniques and Untitled do not act on {self.name} yet")
+        del p, untitled
+        if selection == Selection() and scale is None:
+            return Unguided(())
+        return Unguided((f"guidance techniques and a CFG scale of Untitled's own do not act on {self.name}",))
 
     def repeats_are_neutral(self) -> bool:
         """Whether the loaded model reads its text through cross-attention only."""
