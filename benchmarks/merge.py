@@ -159,7 +159,9 @@ def contenders(task: str, paths: list[str]) -> dict[str, Callable[[str], None]]:
 
     def on_changes(m, method, **params):
         start = m.model(base)
-        return m.add_difference(start, method(*(m.subtract(m.model(path), start) for path in models), **params), 1.0)
+        merged = method(*(m.subtract(m.model(path), start) for path in models), **params)
+        # The public add_difference of 1.1.8 does not take a change.
+        return m.extensions.builtin.merge_methods.linear.add_difference(start, merged, alpha=1.0)
 
     peers = {
         "geometric_median": (
