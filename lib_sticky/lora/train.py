@@ -23,7 +23,7 @@ _STEPS_APART = 1_000_003
 class Pace:
     """How long and how fast: steps, examples a step, learning rate, longest gradient, seed."""
 
-    steps: int = 400
+    steps: int = 200
     batch: int = 6
     rate: float = 1e-3
     clip: float = 1.0
