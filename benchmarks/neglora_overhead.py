@@ -41,7 +41,8 @@ def main() -> None:
     plain = settled(Job(prompt="a red circle", negative="wrong", seed=1, batch=chosen_flags.batch), host)
     plain = replace(plain, steps=chosen_flags.steps)
     only = replace(plain, config=Config(neglora=chosen_flags.lora))
-    seconds(host, plain), seconds(host, only)
+    for job in (plain, only):
+        seconds(host, job)  # Warm-up.
     ratios = [seconds(host, only) / seconds(host, plain) for _ in range(chosen_flags.pairs)]
     found = bootstrap(ratios, np.median)
     print(f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}], {chosen_flags.pairs} pairs")

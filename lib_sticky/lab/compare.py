@@ -38,7 +38,7 @@ class Arm(Way):
     MATCHED = "A4"
 
 
-ABOUT: Mapping[Arm, str] = MappingProxyType(
+ABOUT: Mapping[Way, str] = MappingProxyType(
     {
         Arm.EMPTY: "empty negative",
         Arm.TERMS: "terms only",
@@ -47,7 +47,7 @@ ABOUT: Mapping[Arm, str] = MappingProxyType(
         Arm.MATCHED: "CFG matched",
     }
 )
-EXPLAINED: Mapping[Arm, str] = MappingProxyType(
+EXPLAINED: Mapping[Way, str] = MappingProxyType(
     {
         Arm.EMPTY: "No negative: plain CFG.",
         Arm.TERMS: "The undesirable terms alone as the negative, as people usually write it.",

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.lab.compare import ABOUT, BLANK, Arm, Setting, blank
+from lib_sticky.lab.compare import ABOUT, BLANK, Arm, Setting, Way, blank
 from lib_sticky.lab.contrast import nothing_stands_out
 from lib_sticky.lab.filmstrip import ToPicture, filmstrip
 from lib_sticky.lab.manifest import Manifest
@@ -135,12 +135,12 @@ class Comparing:
         return to_picture(self.host, FAST, fitted)
 
 
-def picture_key(setting: Setting, arm: Arm, seed: int) -> str:
+def picture_key(setting: Setting, arm: Way, seed: int) -> str:
     """The manifest's name for a picture."""
     return f"{setting.name}/{arm.value}/{seed}"
 
 
-def strip_key(setting: Setting, arm: Arm) -> str:
+def strip_key(setting: Setting, arm: Way) -> str:
     """The manifest's name for a filmstrip."""
     return f"{setting.name}/{arm.value}/filmstrip"
 

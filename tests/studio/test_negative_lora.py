@@ -129,7 +129,7 @@ def test_equal_texts_are_still_run_on_both_sides(sd1: Diffusers, lora: tuple[str
 
 def test_stopping_early_takes_the_hooks_off(sd1: Diffusers, host: Diffusers, lora: tuple[str, Diffusers]) -> None:
     del sd1
-    run = sample(host, sized(replace(PLAIN, config=Config(neglora=lora[0])), host))
+    run: Any = sample(host, sized(replace(PLAIN, config=Config(neglora=lora[0])), host))
     next(run)
     run.close()
     assert not any(module._forward_hooks for module in host.pipe.unet.modules())
