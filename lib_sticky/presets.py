@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from lib_sticky.config import Config, ConfigError, changed, parse
 
-_NULL_GAP = {"untitled": True, "untitled_cfg": 3.0, "null": "zeros"}
-_SEG = {"untitled": True, "untitled_cfg": 3.0, "seg": "in the negative"}
-_FREEU = {"freeu": "version 2", "freeu_b1": 1.1, "freeu_b2": 1.2, "freeu_s1": 0.6, "freeu_s2": 0.4}
+_NULL_GAP: Mapping[str, Any] = {"untitled": True, "untitled_cfg": 3.0, "null": "zeros"}
+_SEG: Mapping[str, Any] = {"untitled": True, "untitled_cfg": 3.0, "seg": "in the negative"}
+_FREEU: Mapping[str, Any] = {"freeu": "version 2", "freeu_b1": 1.1, "freeu_b2": 1.2, "freeu_s1": 0.6, "freeu_s2": 0.4}
 UNTITLED: Mapping[str, Config] = {
     "U1": Config(**_NULL_GAP),
     "U2": Config(**_NULL_GAP, pag=1.0),

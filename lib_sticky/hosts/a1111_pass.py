@@ -108,17 +108,12 @@ class A1111Pass:
         layout = Layout(plan, prompts, parts, extra, negative=not (idle or step.uncond_skipped))
         level, x = float(params.sigma[0]), params.x[-images:]
         self._extend(params, layout, null, keep=not idle)
-        wanted = Wanted(
-            layout.rows(),
-            (x.shape[-2], x.shape[-1]),
-            step.index,
-            self.selection.seg.sigma if self.selection.seg else 0.0,
-            self.selection.freeu if Technique.FREEU in plan.acting else None,
-            layout.watched(),
-        )
+        sigma = self.selection.seg.sigma if self.selection.seg else 0.0
+        freeu = self.selection.freeu if Technique.FREEU in plan.acting else None
+        wanted = Wanted(layout.rows(), (x.shape[-2], x.shape[-1]), step.index, sigma, freeu, layout.watched())
         parts_now = unet_parts()
         seen = self._calls.enter_context(hooked(parts_now, wanted)) if parts_now else Seen()
-        conds = {Pass.COND: params.text_cond, Pass.UNCOND: params.text_uncond}
+        conds = {Pass.COND: params.text_cond, Pass.UNCOND: params.text_uncond, Pass.NULL: null}
         scale = None if self.scale is None else step.scale
         self._call = _Call(layout, self._form_at(level), level, x, conds, params.image_cond, scale, seen)
 
@@ -246,6 +241,6 @@ class A1111Pass:
         return Degraded(image, form.denoised(again, out))
 
     def _model(self, x: Tensor, level: float, conds: Any, image_cond: Tensor) -> Tensor:
-        about = {"c_concat": [image_cond]}
-        cond = {**conds, **about} if isinstance(conds, dict) else {"c_crossattn": [conds], **about}
+        texts = conds if isinstance(conds, dict) else {"c_crossattn": [conds]}
+        cond = {**texts, "c_concat": [image_cond]}
         return self.denoiser.inner_model(x, x.new_full((x.shape[0],), level), cond=cond)

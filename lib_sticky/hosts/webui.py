@@ -21,6 +21,7 @@ class Unguided:
     refused: tuple[str, ...]
     records: list[Record] = field(default_factory=list[Record])
     owner: str = ""
+    sides_differ: bool = False
 
     def before(self, params: Any, empty: Callable[[], Any]) -> None:
         """Leave the call as it is."""
