@@ -133,7 +133,8 @@ def test_other_forms_act_as_the_host_applies_them(kind: str) -> None:
         "LoKr": {"lokr_w1": (2, 2), "lokr_w2": (outputs // 2, inputs // 2)},
         "full": {"diff": (outputs, inputs)},
     }[kind]  # fmt: skip
-    module = {f"{name}.{part}": 0.3 * torch.randn(shape, generator=draw) for part, shape in parts.items()}
+    size = 0.6 if kind == "LoHa" else 0.3  # LoHa multiplies four of them.
+    module = {f"{name}.{part}": size * torch.randn(shape, generator=draw) for part, shape in parts.items()}
     path = folder / "sticky-form.safetensors"
     save_file(module, path)
     try:
