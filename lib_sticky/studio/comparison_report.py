@@ -13,7 +13,20 @@ from PIL import Image
 
 from lib_sticky import __version__
 from lib_sticky.guidance.effective_cfg import gain_for
-from lib_sticky.lab.compare import ABOUT, EXPLAINED, Arm, Setting, Taken, cell, deltas, refusal
+from lib_sticky.lab.compare import (
+    ABOUT,
+    EXPLAINED,
+    STICKY,
+    Arm,
+    Delta,
+    Design,
+    Setting,
+    Taken,
+    Way,
+    cell,
+    deltas,
+    refusal,
+)
 from lib_sticky.lab.compare_tables import COLUMNS, deltas_csv, pictures_csv, push_by_step, rows, shares_of, steps_csv
 from lib_sticky.lab.labelled import labelled
 from lib_sticky.lab.manifest import Entry, Manifest
@@ -54,6 +67,34 @@ _METHOD = (
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """What the sections of a report are made from, and the tables that stand beside it, each with what it holds."""
+
+    taken: list[Taken]
+    found: list[Delta]
+    logs: list[tuple[Setting, Way, int, list[dict[str, float]]]]
+    texts: dict[str, str]
+    files: list[tuple[Path, str]]
+
+
+def gathered(folder: Path, entries: Sequence[tuple[Setting, Way, int, Entry]], design: Design = STICKY) -> Gathered:
+    """Compare the pictures of `entries` by `design` and write the three tables into `folder`."""
+    taken = [
+        Taken(setting, arm, seed, entry.file, entry.about["measured"], entry.about["said"])
+        for setting, arm, seed, entry in entries
+    ]
+    found = deltas(taken, design)
+    logs = [(setting, arm, seed, entry.about["steps"]) for setting, arm, seed, entry in entries]
+    files = [
+        (write_new(folder, "differences.csv", deltas_csv(found)), "every difference with interval and test"),
+        (write_new(folder, "pictures.csv", pictures_csv(taken, design)), "every metric of every picture"),
+        (write_new(folder, "steps.csv", steps_csv(logs)), "what guidance did to each picture on each step"),
+    ]
+    texts = {entry.file: str(entry.about["infotext"]) for *_, entry in entries}
+    return Gathered(taken, found, logs, texts, files)
+
+
+@dataclass(frozen=True)
 class Reporting:
     """A finished comparison; `model` is its name, `command` makes it again."""
 
@@ -84,18 +125,8 @@ class Reporting:
         return range(self.comparison.base.seed, self.comparison.base.seed + self.comparison.seeds)
 
     def _write(self, manifest: Manifest, entries: Sequence[tuple[Setting, Arm, int, Entry]]) -> Path:
-        taken = [
-            Taken(setting, arm, seed, entry.file, entry.about["measured"], entry.about["said"])
-            for setting, arm, seed, entry in entries
-        ]
-        found = deltas(taken)
-        logs = [(setting, arm, seed, entry.about["steps"]) for setting, arm, seed, entry in entries]
-        texts = {entry.file: str(entry.about["infotext"]) for *_, entry in entries}
-        files = [
-            (write_new(self.folder, "differences.csv", deltas_csv(found)), "every difference with interval and test"),
-            (write_new(self.folder, "pictures.csv", pictures_csv(taken)), "every metric of every picture"),
-            (write_new(self.folder, "steps.csv", steps_csv(logs)), "what guidance did to each picture on each step"),
-        ]
+        data = gathered(self.folder, entries)
+        taken, found, logs, texts, files = data.taken, data.found, data.logs, data.texts, data.files
         sections: list[Section] = []
         for setting in self.comparison.settings:
             first, more = rows(taken, found, setting)

@@ -11,13 +11,13 @@ from typing import Any
 from PIL import Image
 
 from lib_sticky import __version__
-from lib_sticky.lab.compare import Delta, Setting, Taken, Way, cell, deltas, refusal, share
-from lib_sticky.lab.compare_tables import columns, deltas_csv, pictures_csv, push_by_step, rows, shares_of, steps_csv
+from lib_sticky.lab.compare import Delta, Setting, Taken, Way, cell, refusal, share
+from lib_sticky.lab.compare_tables import columns, push_by_step, rows, shares_of
 from lib_sticky.lab.labelled import labelled
 from lib_sticky.lab.manifest import Entry, Manifest
 from lib_sticky.lab.report_html import Cell, Picture, Report, Section, page
 from lib_sticky.studio.comparing import picture_key, strip_key
-from lib_sticky.studio.comparison_report import GRID_ROWS, write_new
+from lib_sticky.studio.comparison_report import GRID_ROWS, gathered, write_new
 from lib_sticky.studio.neglora.arms import ABOUT, DESIGN, EXPLAINED, Arm, Comparison
 from lib_sticky.studio.png import save
 
@@ -48,19 +48,10 @@ class Reporting:
         """Write report, tables and `table.md`; the report's path."""
         manifest = Manifest(self.folder)
         entries = [(place, arm, seed, self._entry(manifest, place, arm, seed)) for place, arm, seed in self._places()]
-        taken = [
-            Taken(place, arm, seed, entry.file, entry.about["measured"], entry.about["said"])
-            for place, arm, seed, entry in entries
-        ]
-        found = deltas(taken, DESIGN)
-        logs = [(place, arm, seed, entry.about["steps"]) for place, arm, seed, entry in entries]
-        texts = {entry.file: str(entry.about["infotext"]) for *_, entry in entries}
-        files = [
-            (write_new(self.folder, "table.md", markdown(taken, found)), "shares of every arm, and their differences"),
-            (write_new(self.folder, "differences.csv", deltas_csv(found)), "every difference with interval and test"),
-            (write_new(self.folder, "pictures.csv", pictures_csv(taken, DESIGN)), "every metric of every picture"),
-            (write_new(self.folder, "steps.csv", steps_csv(logs)), "what guidance did to each picture on each step"),
-        ]
+        data = gathered(self.folder, entries, DESIGN)
+        taken, found, logs, texts = data.taken, data.found, data.logs, data.texts
+        table = write_new(self.folder, "table.md", markdown(taken, found))
+        files = [(table, "shares of every arm, and their differences"), *data.files]
         sections = [self._section(manifest, taken, found, place, logs, texts) for place in self.comparison.settings]
         method = (*(f"{arm.value}, {ABOUT[arm]}: {EXPLAINED[arm]}" for arm in ABOUT), *_READING.strip().split("\n\n"))
         names = [(path.name, about) for path, about in files]
