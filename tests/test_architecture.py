@@ -25,13 +25,20 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "infotext.py": (set(), {"config"}),
     "peer_infotext.py": (set(), {"guidance_fields"}),
     "presets.py": (set(), {"config"}),
+    "votes.py": (set(), {"config"}),
     "prompt": (set(), {"config", "prompt"}),
     "guidance": ({"torch"}, {"guidance"}),
     "merge/methods": ({"torch", "numpy"}, {"merge"}),
     "merge": ({"torch", "numpy", "safetensors"}, {"merge", "lora"}),
     "lora": ({"torch", "numpy", "safetensors"}, {"lora", "merge"}),
 }
-PURE = ("lib_sticky.config", "lib_sticky.infotext", "lib_sticky.presets", "lib_sticky.prompt.negative")
+PURE = (
+    "lib_sticky.config",
+    "lib_sticky.infotext",
+    "lib_sticky.presets",
+    "lib_sticky.prompt.negative",
+    "lib_sticky.votes",
+)
 
 
 def files() -> list[Path]:
