@@ -25,10 +25,10 @@ from lib_sticky.config import Config
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.lab.intervals import bootstrap
 from lib_sticky.lab.metrics import measure
+from lib_sticky.lab.png import save
 from lib_sticky.studio.job import Job
 from lib_sticky.studio.making import Made, make, settled
 from lib_sticky.studio.models import chosen, open_model
-from lib_sticky.studio.png import save
 from lib_sticky.studio.strips import FAST, strip_of
 from lib_sticky.studio.watching import Watch, summary
 

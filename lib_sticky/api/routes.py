@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fastapi import Body, FastAPI, HTTPException
+from fastapi import Body, FastAPI
 
 from lib_sticky import __version__
+from lib_sticky.api.answers import or_422
 from lib_sticky.api.expand import expanded
 from lib_sticky.config import Config, ConfigError, parse, schema
 from lib_sticky.hosts.base import Host
@@ -42,17 +43,11 @@ def add(app: FastAPI, host: Host) -> None:
 
     @app.post(f"{PREFIX}/preview")
     def preview(body: Any = Body(...)) -> dict[str, Any]:  # noqa: B008 (FastAPI's own form)
-        try:
-            return previewed(body, host)
-        except ConfigError as error:
-            raise HTTPException(422, str(error)) from None
+        return or_422(lambda: previewed(body, host))
 
     @app.post(f"{PREFIX}/expand")
     def expand(body: Any = Body(...)) -> dict[str, Any]:  # noqa: B008 (FastAPI's own form)
-        try:
-            return written(body)
-        except ConfigError as error:
-            raise HTTPException(422, str(error)) from None
+        return or_422(lambda: written(body))
 
 
 def written(body: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a model draws when asked for nothing, as one HTML page that opens offline; its pictures lie beside it."""
+"""What a model draws when asked for nothing, as one HTML page that opens offline."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ document.getElementById("blur").addEventListener("change",
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One picture: its seed, its path relative to the page, whether it is kept, a remark."""
+    """One picture: its seed, its path relative to the page, whether it is kept, a remark.
+
+    small: a data URI to show in place of the file, "" for the file itself.
+    """
 
     seed: int
     file: str
     kept: bool
     remark: str
+    small: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def _figure(each: Thumbnail) -> str:
     caption = f"seed {each.seed}{', kept' if each.kept else ''}{f', {each.remark}' if each.remark else ''}"
     return (
         f'<figure{" class=kept" if each.kept else ""}><a href="{_text(each.file)}">'
-        f'<img src="{_text(each.file)}" alt="seed {each.seed}" loading=lazy></a>'
+        f'<img src="{_text(each.small or each.file)}" alt="seed {each.seed}" loading=lazy></a>'
         f"<figcaption>{_text(caption)}</figcaption></figure>"
     )
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
-from .diversity import features, mean_distance, similarity, vendi
+from .diversity import mean_distance, similarity, vendi
 from .intervals import Estimate, wilson
 from .likeness import hash_distance, perceptual_hash
 from .pictures import Floats, lab, shrink
-from .significance import mcnemar
+from .significance import holm, mcnemar
 
 NEAR = 6
 """Hashes of 64 bits that differ in so many or fewer are those of near-duplicates."""
@@ -22,17 +23,40 @@ VENDI_SCALE = 0.25
 
 @dataclass(frozen=True)
 class Drawn:
-    """One picture: its seed, whether it is worth keeping, its hash and features."""
+    """One picture: its seed, whether it is worth keeping, its perceptual hash."""
 
     seed: int
     kept: bool
     hash: int
-    features: Floats
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two arms on the seeds that both have: on how many only one kept its picture, and McNemar's exact p.
+
+    corrected: p after Holm, over all pairs of arms.
+    """
+
+    first: str
+    second: str
+    seeds: int
+    only_first: int
+    only_second: int
+    p: float
+    corrected: float = 1.0
+
+    @property
+    def sentence(self) -> str:
+        """The difference in words."""
+        return (
+            f"{self.first} against {self.second}: only {self.first} kept {self.only_first} seeds, only {self.second} "
+            f"kept {self.only_second}; McNemar p {self.p:.3g}"
+        )
 
 
 def drawn(seed: int, kept: bool, picture: Floats) -> Drawn:
     """What is remembered of a picture."""
-    return Drawn(seed, kept, perceptual_hash(picture), features(picture))
+    return Drawn(seed, kept, perceptual_hash(picture))
 
 
 def share_kept(pictures: Sequence[Drawn]) -> Estimate:
@@ -50,9 +74,8 @@ def duplicates(pictures: Sequence[Drawn]) -> dict[int, int]:
     return found
 
 
-def diversity(pictures: Sequence[Drawn]) -> tuple[float, float]:
-    """Mean distance of all pairs, and the effective number of different pictures (1 to n)."""
-    vectors = [each.features for each in pictures]
+def diversity(vectors: Sequence[Floats]) -> tuple[float, float]:
+    """Mean distance of all pairs of `features`, and the effective number of different pictures (1 to n)."""
     return mean_distance(vectors), vendi(similarity(vectors, VENDI_SCALE))
 
 
@@ -92,15 +115,16 @@ def sentence(name: str, pictures: Sequence[Drawn]) -> str:
     )
 
 
-def differences(arms: Mapping[str, Sequence[Drawn]]) -> list[str]:
-    """A sentence for each pair of presets."""
-    names = list(arms)
-    found: list[str] = []
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            only_first, only_second, p = compared(arms[first], arms[second])
-            found.append(
-                f"{first} against {second}: only {first} kept {only_first} seeds, only {second} kept {only_second}; "
-                f"McNemar p {p:.3g}"
-            )
-    return found
+def differences(arms: Mapping[str, Sequence[Drawn]]) -> list[Difference]:
+    """Every pair of arms, on the seeds that both have; a seed comes once in an arm."""
+    found = [_difference(first, second, arms) for first, second in combinations(arms, 2)]
+    return [replace(each, corrected=p) for each, p in zip(found, holm([each.p for each in found]), strict=True)]
+
+
+def _difference(first: str, second: str, arms: Mapping[str, Sequence[Drawn]]) -> Difference:
+    seeds = {each.seed for each in arms[first]} & {each.seed for each in arms[second]}
+    one, other = (
+        sorted((each for each in arms[name] if each.seed in seeds), key=lambda each: each.seed)
+        for name in (first, second)
+    )
+    return Difference(first, second, len(seeds), *compared(one, other))

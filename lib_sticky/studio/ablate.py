@@ -52,10 +52,10 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(host: Diffusers, path: Path, job: Job, seeds: int, out: Path) -> int:
     from lib_sticky.lab.compare import Setting
+    from lib_sticky.lab.png import save
     from lib_sticky.studio.ablation import ablated, effects, terms_of
     from lib_sticky.studio.judging import judge_for
     from lib_sticky.studio.making import settled
-    from lib_sticky.studio.png import save
 
     job = settled(job, host)
     count = len(terms_of(job))

@@ -17,10 +17,10 @@ from lib_sticky.lab.filmstrip import ToPicture, filmstrip
 from lib_sticky.lab.manifest import Manifest
 from lib_sticky.lab.metrics import measure
 from lib_sticky.lab.pictures import rgb
+from lib_sticky.lab.png import save
 from lib_sticky.studio.arms import Comparison
 from lib_sticky.studio.job import Job
 from lib_sticky.studio.making import Made, make
-from lib_sticky.studio.png import save
 from lib_sticky.studio.probe import EmptyPrompt, Probe, matched_scale
 from lib_sticky.studio.strips import FAST, VAE, colours, to_picture
 from lib_sticky.studio.watching import Watch, summary

@@ -30,12 +30,12 @@ from lib_sticky.lab.compare import (
 from lib_sticky.lab.compare_tables import COLUMNS, deltas_csv, pictures_csv, push_by_step, rows, shares_of, steps_csv
 from lib_sticky.lab.labelled import labelled
 from lib_sticky.lab.manifest import Entry, Manifest
+from lib_sticky.lab.png import save
 from lib_sticky.lab.report_html import Cell, Picture, Report, Section, page
 from lib_sticky.studio.arms import Comparison
 from lib_sticky.studio.comparing import picture_key, probes, scale_of, strip_key
 from lib_sticky.studio.conditions import negative_of
 from lib_sticky.studio.job import OPTIONS
-from lib_sticky.studio.png import save
 
 FAMILIAR = 7.0
 """The scale that most people use, for "feels like"."""

@@ -16,10 +16,10 @@ from lib_sticky import __version__
 from lib_sticky.config import ConfigError
 from lib_sticky.hosts.base import Facts
 from lib_sticky.hosts.diffusers import Diffusers
+from lib_sticky.lab.png import save
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.making import Made, make, settled, without_and_with
 from lib_sticky.studio.models import ModelError, chosen, open_model
-from lib_sticky.studio.png import save
 from lib_sticky.studio.side_by_side import side_by_side
 
 

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from lib_sticky.guidance.report import short
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.lab.compare import BLANK, Setting, blank
+from lib_sticky.lab.compare import Setting
 from lib_sticky.lab.manifest import Entry, Manifest
-from lib_sticky.lab.metrics import measure
-from lib_sticky.lab.pictures import rgb
+from lib_sticky.lab.png import save
+from lib_sticky.lab.worth import JUDGED, MEASURED, scored
 from lib_sticky.presets import UNTITLED
 from lib_sticky.studio.job import Job
 from lib_sticky.studio.judging import judge_for
 from lib_sticky.studio.making import Made, make
-from lib_sticky.studio.png import save
-
-CLEAN = "judged clean, and not blank"
-NOISE = 0.15
-"""Noise, as the metric of that name, above which a picture is no picture."""
-
-JUDGED = (
-    "A picture counts as worth keeping where the shipped model's own judges call it clean and it is not blank. They "
-    "are small networks that know only this model's world of plain shapes (docs/MODEL.md has how often they err)."
-)
-MEASURED = (
-    "Without votes, a picture counts as worth keeping where it is neither blank (a plain ground of any colour) nor "
-    f"noise (the metric of that name above {NOISE:g}). That is a floor and no taste: keep and reject for yourself."
-)
 
 
 @dataclass(frozen=True)
@@ -83,15 +67,6 @@ class Drawing:
     def _judge(self) -> Any:
         size = Setting(self.job.cfg, self.job.steps, self.job.width, self.job.height)
         return judge_for(self.model, "", [size])
-
-
-def scored(picture: Image.Image, judged: Mapping[str, bool]) -> dict[str, Any]:
-    """Whether the picture is worth keeping, and all its metrics."""
-    values = rgb(picture)
-    measured = measure(values)
-    floor = not blank(values) and measured["noise"] <= NOISE
-    kept = judged[CLEAN] and not blank(values) if CLEAN in judged else floor
-    return {"kept": bool(kept), "said": {BLANK: blank(values), **judged}, "measured": measured}
 
 
 def key_of(preset: str, seed: int) -> str:

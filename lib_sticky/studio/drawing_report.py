@@ -12,8 +12,9 @@ from lib_sticky.config import changed
 from lib_sticky.lab.labelled import labelled
 from lib_sticky.lab.manifest import Entry
 from lib_sticky.lab.pictures import rgb
-from lib_sticky.lab.prior_html import Part, Thumbnail, page
-from lib_sticky.lab.yields import Drawn, differences, diversity, drawn, duplicates, palette, sentence
+from lib_sticky.lab.prior_html import Part, page
+from lib_sticky.lab.prior_part import Shown, part
+from lib_sticky.lab.yields import Drawn, differences, drawn, duplicates, sentence
 from lib_sticky.presets import UNTITLED
 from lib_sticky.studio.drawing import Drawing, entries
 
@@ -22,12 +23,11 @@ _ACROSS = 8
 
 @dataclass(frozen=True)
 class Result:
-    """One preset: its finished pictures, by seed, and what they amount to."""
+    """One preset: its finished pictures, by seed, and what is remembered of them."""
 
     preset: str
     entries: Sequence[Entry]
     pictures: Sequence[Drawn]
-    palette: Sequence[tuple[int, int, int]]
 
     @property
     def sentence(self) -> str:
@@ -52,12 +52,11 @@ def results(drawing: Drawing) -> dict[str, Result]:
 
 def _result(drawing: Drawing, preset: str) -> Result:
     found = entries(drawing, preset)
-    values = [rgb(_opened(drawing, entry)) for entry in found]
     pictures = [
-        drawn(drawing.job.seed + index, entry.about["kept"], picture)
-        for index, (entry, picture) in enumerate(zip(found, values, strict=True))
+        drawn(drawing.job.seed + index, entry.about["kept"], rgb(_opened(drawing, entry)))
+        for index, entry in enumerate(found)
     ]
-    return Result(preset, found, pictures, palette(values))
+    return Result(preset, found, pictures)
 
 
 def _opened(drawing: Drawing, entry: Entry) -> Image.Image:
@@ -92,27 +91,20 @@ def write_page(drawing: Drawing, found: Mapping[str, Result]) -> str:
         ("Size", f"{job.width} x {job.height}"),
         ("Seeds", f"{job.seed} to {job.seed + drawing.seeds - 1}, the same for every preset"),
     ]
-    notes = [drawing.rule, *differences({name: each.pictures for name, each in found.items()})]
+    compared = differences({name: each.pictures for name, each in found.items()})
+    notes = [drawing.rule, *(each.sentence for each in compared)]
     return page(
         f"What {drawing.model.stem} draws when it is asked for nothing",
         facts,
         notes,
-        [_part(each) for each in found.values()],
+        [_part(drawing, each) for each in found.values()],
     )
 
 
-def _part(result: Result) -> Part:
-    distance, effective = diversity(result.pictures)
-    like = duplicates(result.pictures)
-    spread = f"mean distance of all pairs {distance:.3f}, effective number of different pictures {effective:.1f}"
-    notes = [
-        result.sentence + ".",
-        f"Diversity: {spread} of {len(result.pictures)}, near-duplicates {len(like)}.",
-        f"What acted: {result.entries[0].about['acted']}.",
-    ]
-    thumbnails = [
-        Thumbnail(each.seed, entry.file, each.kept, f"like {like[each.seed]}" if each.seed in like else "")
+def _part(drawing: Drawing, result: Result) -> Part:
+    shown = [
+        Shown(each, rgb(_opened(drawing, entry)), entry.file)
         for entry, each in zip(result.entries, result.pictures, strict=True)
     ]
     about = ", ".join(f"{name} {value}" for name, value in changed(UNTITLED[result.preset]).items())
-    return Part(f"Preset {result.preset}", about, notes, result.palette, thumbnails)
+    return part(result.preset, about, result.entries[0].about["acted"], shown)

@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool, strips: str) -> int:
+    from lib_sticky.lab.png import save
     from lib_sticky.studio.making import settled, without_and_with
-    from lib_sticky.studio.png import save
     from lib_sticky.studio.side_by_side import side_by_side
     from lib_sticky.studio.strips import strip_of
     from lib_sticky.studio.watching import Watch

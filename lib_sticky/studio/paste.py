@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from lib_sticky.infotext import KEY, load
+from lib_sticky.lab.png import CHUNK
 from lib_sticky.studio.job import SAMPLER_NAMES, Job, JobError
-from lib_sticky.studio.png import CHUNK
 
 _PARAM = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
 _NEGATIVE = "Negative prompt:"

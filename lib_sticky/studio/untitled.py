@@ -65,10 +65,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(drawing: Drawing) -> int:
     from lib_sticky.lab.compare_tables import csv_text
+    from lib_sticky.lab.png import save
     from lib_sticky.lab.yields import differences
     from lib_sticky.studio.comparison_report import write_new
     from lib_sticky.studio.drawing_report import results, sheet, write_page
-    from lib_sticky.studio.png import save
 
     try:
         for preset, done, total in drawing.run():
@@ -85,6 +85,6 @@ def _run(drawing: Drawing) -> int:
     print(drawing.rule)
     for line in [each.sentence for each in found.values()]:
         print(line)
-    for line in differences({name: each.pictures for name, each in found.items()}):
-        print(line)
+    for difference in differences({name: each.pictures for name, each in found.items()}):
+        print(difference.sentence)
     return 0

@@ -8,8 +8,9 @@ import pytest
 from safetensors.torch import load_file
 
 from lib_sticky.api import merge_unsaved
+from lib_sticky.api.job_queue import REMEMBERED
 from lib_sticky.api.merge_history import history
-from lib_sticky.api.merge_jobs import REMEMBERED, Jobs
+from lib_sticky.api.merge_jobs import Jobs
 from lib_sticky.api.merge_orders import Order
 from lib_sticky.config import ConfigError
 from lib_sticky.hosts.checkpoints import UNSAVED

@@ -6,15 +6,22 @@ import numpy as np
 import pytest
 
 from lib_sticky.lab.prior_html import Part, Thumbnail, page
-from lib_sticky.lab.yields import Drawn, compared, differences, diversity, drawn, duplicates, palette, sentence
+from lib_sticky.lab.yields import (
+    Difference,
+    Drawn,
+    compared,
+    differences,
+    diversity,
+    drawn,
+    duplicates,
+    palette,
+    sentence,
+)
 
 
 def set_of(kept: list[bool], hashes: list[int] | None = None) -> list[Drawn]:
     values = hashes or [1 << (8 * i) for i in range(len(kept))]
-    return [
-        Drawn(i + 1, keep, value, np.array([float(i)]))
-        for i, (keep, value) in enumerate(zip(kept, values, strict=True))
-    ]
+    return [Drawn(i + 1, keep, value) for i, (keep, value) in enumerate(zip(kept, values, strict=True))]
 
 
 def test_the_yield_of_two_in_ten() -> None:
@@ -31,18 +38,31 @@ def test_presets_are_compared_seed_by_seed() -> None:
     first, second = set_of([True, True, True, False]), set_of([True, False, False, True])
     only_first, only_second, p = compared(first, second)
     assert (only_first, only_second, p) == (2, 1, 1.0)
-    assert differences({"U1": first, "U2": second}) == [
-        "U1 against U2: only U1 kept 2 seeds, only U2 kept 1; McNemar p 1"
-    ]
+    (found,) = differences({"U1": first, "U2": second})
+    assert found == Difference("U1", "U2", 4, 2, 1, 1.0, 1.0)
+    assert found.sentence == "U1 against U2: only U1 kept 2 seeds, only U2 kept 1; McNemar p 1"
     with pytest.raises(ValueError, match="same seeds"):
         compared(first, second[:3])
 
 
+def test_presets_are_compared_on_the_seeds_that_both_have() -> None:
+    # Seeds 2 to 8 in both: the first keeps all, the second none, so p is 2 / 2^7.
+    first, second = set_of([True] * 8), [each for each in reversed(set_of([False] * 9)) if each.seed > 1]
+    third = set_of([False] * 8)
+    one, two, three = differences({"a": first, "b": second, "c": third})
+    assert (one.seeds, one.only_first, one.only_second, one.p) == (7, 7, 0, pytest.approx(2 / 2**7))
+    assert (two.seeds, two.p, three.seeds, three.p) == (8, pytest.approx(2 / 2**8), 7, 1.0)
+    assert (two.corrected, one.corrected) == (pytest.approx(3 * 2 / 2**8), pytest.approx(2 * 2 / 2**7))
+
+
+def test_arms_without_a_common_seed_differ_in_nothing() -> None:
+    (found,) = differences({"a": set_of([True]), "b": [Drawn(9, False, 0)]})
+    assert (found.seeds, found.p) == (0, 1.0)
+
+
 def test_diversity_of_equal_and_of_far_pictures() -> None:
-    same = [Drawn(i, True, 0, np.zeros(3)) for i in range(4)]
-    far = [Drawn(i, True, 0, np.eye(4)[i] * 100) for i in range(4)]
-    assert diversity(same) == pytest.approx((0.0, 1.0))
-    assert diversity(far) == pytest.approx((100 * 2**0.5, 4.0))
+    assert diversity([np.zeros(3)] * 4) == pytest.approx((0.0, 1.0))
+    assert diversity(list(np.eye(4) * 100)) == pytest.approx((100 * 2**0.5, 4.0))
 
 
 def test_the_palette_of_two_flat_pictures() -> None:

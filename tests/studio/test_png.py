@@ -14,9 +14,10 @@ from PIL import Image
 
 from lib_sticky import __version__
 from lib_sticky.config import Config, ConfigError
+from lib_sticky.lab.png import save
 from lib_sticky.studio.job import SAMPLER_NAMES, Job, JobError
 from lib_sticky.studio.paste import job_of, of_picture
-from lib_sticky.studio.png import infotext, save
+from lib_sticky.studio.png import infotext
 from lib_sticky.studio.side_by_side import side_by_side
 
 JOB = Job("a red star", "moon", "DPM++ 2M", 12, 6.5, 128, 64, 7, config=Config(enabled=True, start=0.25))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lib_sticky.hosts.diffusers import Diffusers
+from lib_sticky.lab.worth import scored
 from lib_sticky.presets import UNTITLED
 from lib_sticky.studio import untitled
-from lib_sticky.studio.drawing import scored
 
 
 @pytest.fixture

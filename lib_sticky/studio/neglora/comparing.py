@@ -12,11 +12,11 @@ from lib_sticky.lab.compare import BLANK, Setting, Way, blank
 from lib_sticky.lab.manifest import Manifest
 from lib_sticky.lab.metrics import measure
 from lib_sticky.lab.pictures import rgb
+from lib_sticky.lab.png import save
 from lib_sticky.studio.comparing import Progress, picture_key, strip_key
 from lib_sticky.studio.judging import judge_for
 from lib_sticky.studio.making import Made, make
 from lib_sticky.studio.neglora.arms import ABOUT, Comparison
-from lib_sticky.studio.png import save
 from lib_sticky.studio.strips import FAST, strip_of
 from lib_sticky.studio.watching import Watch, summary
 

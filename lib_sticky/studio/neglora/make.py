@@ -91,8 +91,8 @@ def make_wrong(host: Diffusers, recipe: Recipe, model: Path, out: Path, caption:
 
     Raises DatasetError where `out` holds pictures of other settings.
     """
+    from lib_sticky.lab.png import save
     from lib_sticky.studio.making import Made, make, settled
-    from lib_sticky.studio.png import save
 
     dataset = Dataset(out, caption, _settings(host, recipe, model))
     for shot in recipe.shots():

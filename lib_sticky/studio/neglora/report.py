@@ -15,11 +15,11 @@ from lib_sticky.lab.compare import Delta, Setting, Taken, Way, cell, refusal, sh
 from lib_sticky.lab.compare_tables import columns, push_by_step, rows, shares_of
 from lib_sticky.lab.labelled import labelled
 from lib_sticky.lab.manifest import Entry, Manifest
+from lib_sticky.lab.png import save
 from lib_sticky.lab.report_html import Cell, Picture, Report, Section, page
 from lib_sticky.studio.comparing import picture_key, strip_key
 from lib_sticky.studio.comparison_report import GRID_ROWS, gathered, write_new
 from lib_sticky.studio.neglora.arms import ABOUT, DESIGN, EXPLAINED, Arm, Comparison
-from lib_sticky.studio.png import save
 
 _READING = """
 All arms make picture i from the same prompt and the same noise. A difference is taken between two arms' pictures of one

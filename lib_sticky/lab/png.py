@@ -1,0 +1,51 @@
+"""Pictures as PNG files that carry an infotext; none is ever overwritten or left half-written."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import secrets
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+CHUNK = "parameters"
+"""The text chunk in which A1111 looks for the infotext."""
+
+_NUMBERED = re.compile(r"(\d+)-.*\.png\Z")
+
+
+def save(picture: Image.Image, folder: Path, name: str, text: str) -> Path:
+    """Write `picture` to `folder` as the next number, `name` and `.png`, with `text` as its infotext."""
+    folder.mkdir(parents=True, exist_ok=True)
+    about = PngInfo()
+    about.add_text(CHUNK, text)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", pnginfo=about)
+    partial = folder / f".{secrets.token_hex(8)}.part"
+    try:
+        with partial.open("xb") as file:
+            file.write(buffer.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        path = _reserved(folder, name)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _reserved(folder: Path, name: str) -> Path:
+    """A file of the next free number, created empty so that nobody else takes it."""
+    number = 1 + max((int(found[1]) for path in folder.iterdir() if (found := _NUMBERED.match(path.name))), default=0)
+    while True:
+        path = folder / f"{number:05d}-{name}.png"
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
