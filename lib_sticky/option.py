@@ -53,11 +53,14 @@ def check(name: str, about: Option, default: Any, value: Any) -> None:
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise ConfigError(name, f"{shown(value)} is not true or false")
-    elif isinstance(default, float):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ConfigError(name, f"{shown(value)} is not a number")
+    elif isinstance(default, (int, float)):
+        whole = isinstance(default, int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise ConfigError(name, f"{shown(value)} is not a {'whole ' if whole else ''}number")
         if not about.minimum <= value <= about.maximum:
             raise ConfigError(name, f"{shown(value)} is outside {about.minimum} to {about.maximum}")
+        if whole and value % about.step:
+            raise ConfigError(name, f"{value} is no multiple of {about.step}")
     elif not isinstance(value, str):
         raise ConfigError(name, f"{shown(value)} is not text")
     elif about.choices and value not in about.choices:

@@ -20,11 +20,13 @@ import pytest
 from fastapi import FastAPI
 
 from lib_sticky import infotext
-from lib_sticky.api import merge_routes, routes
+from lib_sticky.api import merge_routes, routes, untitled_routes
 from lib_sticky.api.merge_jobs import Jobs
+from lib_sticky.api.untitled_runs import Runs
 from lib_sticky.config import OPTIONS, schema
 from lib_sticky.hosts.a1111 import A1111
 from lib_sticky.hosts.checkpoints import FolderCheckpoints
+from lib_sticky.hosts.webui_painter import WebUIPainter
 from lib_sticky.presets import BUILT_IN, Presets
 from lib_sticky.prompt.packs import PACKS
 from lib_sticky.studio.__main__ import COMMANDS
@@ -95,6 +97,7 @@ def mounted() -> list[str]:
     routes.add(app, A1111())
     files = FolderCheckpoints(Path())
     merge_routes.add(app, files, Jobs(files), {})
+    untitled_routes.add(app, Runs(WebUIPainter(), Path()), {})
     return sorted(f"{' '.join(sorted(route.methods))} {route.path}" for route in app.routes[before:])  # type: ignore[attr-defined]
 
 

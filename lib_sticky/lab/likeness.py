@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
+from PIL import Image
 
 from .colour import histogram
 from .pictures import Floats, luma, shrink, window_mean
@@ -29,6 +32,11 @@ def histogram_distance(a: Floats, b: Floats) -> float:
     p, q = histogram(a), histogram(b)
     total = np.where(p + q == 0, 1, p + q)
     return float(((p - q) ** 2 / total).sum() / 2 / 3)
+
+
+def identity(picture: Image.Image) -> str:
+    """sha256 of size and 8-bit RGB values: the same however the picture was saved."""
+    return hashlib.sha256(f"{picture.width}x{picture.height}:".encode() + picture.convert("RGB").tobytes()).hexdigest()
 
 
 def perceptual_hash(picture: Floats) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import re
@@ -36,6 +37,15 @@ def save(picture: Image.Image, folder: Path, name: str, text: str) -> Path:
         partial.unlink(missing_ok=True)
         raise
     return path
+
+
+def small_uri(picture: Image.Image, side: int = 256) -> str:
+    """A small JPEG of the picture as a data URI, for pages that carry their pictures inside."""
+    small = picture.convert("RGB")
+    small.thumbnail((side, side))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _reserved(folder: Path, name: str) -> Path:

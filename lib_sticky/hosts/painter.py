@@ -1,0 +1,82 @@
+"""Who makes the pictures of an untitled run: the host's own pipeline, asked for one batch at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from PIL import Image
+
+from lib_sticky.config import Config
+from lib_sticky.option import Option, check, option
+
+NATIVE = 0
+"""A width or height of 0 is the size that the model was trained at."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every picture of a run is made, whatever its preset and seed. ConfigError names a field out of range."""
+
+    sampler: str = option("Euler", label="Sampler", help="CFG++ presets need Euler or DDIM.")
+    steps: int = option(20, label="Steps", help="Sampling steps.", minimum=1, maximum=150, step=1)
+    cfg: float = option(
+        3.0, label="CFG scale", help="For presets that name none, such as U5.", minimum=1, maximum=30, step=0.5
+    )
+    width: int = option(NATIVE, label="Width", help="0: the model's own size.", minimum=0, maximum=2048, step=8)
+    height: int = option(NATIVE, label="Height", help="0: the model's own size.", minimum=0, maximum=2048, step=8)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            about: Option | None = field.metadata.get("option")
+            if about is not None:
+                check(field.name, about, field.default, getattr(self, field.name))
+
+
+@dataclass(frozen=True)
+class Painted:
+    """One batch: pictures with their infotexts, what acted in words, and the model.
+
+    judged: what is true of each picture besides what can be measured. rule: what counts as worth keeping, in words.
+    """
+
+    pictures: Sequence[Image.Image]
+    infotexts: Sequence[str]
+    acted: str
+    model: str
+    model_hash: str
+    judged: Sequence[Mapping[str, bool]]
+    rule: str
+
+
+class Painter(Protocol):
+    """Every method may be called from any thread."""
+
+    def samplers(self) -> list[str]:
+        """The samplers that `Settings` may name."""
+        ...
+
+    def check(self, settings: Settings, config: Config) -> None:
+        """Raise ConfigError for a combination that cannot be made here."""
+        ...
+
+    def paint(self, settings: Settings, config: Config, seeds: range, stopped: Callable[[], bool]) -> Painted | None:
+        """Make one batch of seeds in a row, after whatever else the host is making; None where it was stopped."""
+        ...
+
+    def interrupt(self) -> None:
+        """End the batch that is being made, if one is, at its next step."""
+        ...
+
+
+class Sender(Protocol):
+    """Where the settings of a picture can be sent, from a text box that holds its infotext."""
+
+    hires: bool
+    """Whether there is a hires pass to send them to."""
+
+    def bind(self, button: Any, text: Any) -> None:
+        """Let `button` send what `text` holds; both are the page's components."""
+        ...
