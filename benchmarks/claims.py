@@ -27,11 +27,13 @@ from benchmarks.claims_models import Models
 from benchmarks.claims_plan import BASE, STICKY, STRONG, STUDIES, Cell
 from benchmarks.claims_statistics import Made
 from benchmarks.claims_subjects import Subjects, measured
-from lib_sticky.studio.arms import placebo
+from lib_sticky.lab.probing import matched_scale
+from lib_sticky.lab.sticky_arms import placebo
+from lib_sticky.lab.watching import summary
 from lib_sticky.studio.models import chosen, shipped
-from lib_sticky.studio.probe import EmptyPrompt, matched_scale
+from lib_sticky.studio.probe import EmptyPrompt
 from lib_sticky.studio.sampling import sample
-from lib_sticky.studio.watching import Watch, summary
+from lib_sticky.studio.watching import Watch
 
 SHEET = 6
 """Pictures of each cell that are kept, to be looked at."""

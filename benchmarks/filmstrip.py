@@ -26,11 +26,12 @@ from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.lab.intervals import bootstrap
 from lib_sticky.lab.metrics import measure
 from lib_sticky.lab.png import save
+from lib_sticky.lab.watching import summary
 from lib_sticky.studio.job import Job
 from lib_sticky.studio.making import Made, make, settled
 from lib_sticky.studio.models import chosen, open_model
 from lib_sticky.studio.strips import FAST, strip_of
-from lib_sticky.studio.watching import Watch, summary
+from lib_sticky.studio.watching import Watch
 
 
 def main() -> int:
@@ -96,7 +97,7 @@ def _timed(run: Callable[[], Any]) -> Times:
 
 
 def _job(host: Diffusers, job: Job, folder: Path, *, watched: bool) -> None:
-    watch = Watch(strip=True, empty=None) if watched else None
+    watch = Watch(strip=True) if watched else None
     for event in make(host, job, "model"):
         if not isinstance(event, Made):
             if watch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -85,22 +86,27 @@ STICKY = Design(ABOUT, COMPARISONS)
 
 @dataclass(frozen=True)
 class Setting:
-    """What all arms of one part of a comparison share; width and height in pixels."""
+    """What all arms of one part of a comparison share; width and height in pixels.
+
+    model: the checkpoint, "" where all parts have the same one.
+    """
 
     cfg: float
     steps: int
     width: int
     height: int
+    model: str = ""
 
     @property
     def name(self) -> str:
         """Fit for a folder."""
-        return f"cfg{self.cfg:g}-{self.steps}steps-{self.width}x{self.height}"
+        model = re.sub(r"[^A-Za-z0-9._-]+", "-", self.model)
+        return f"cfg{self.cfg:g}-{self.steps}steps-{self.width}x{self.height}{model and '-' + model}"
 
     @property
     def label(self) -> str:
         """Fit for a heading."""
-        return f"CFG {self.cfg:g}, {self.steps} steps, {self.width}x{self.height}"
+        return f"CFG {self.cfg:g}, {self.steps} steps, {self.width}x{self.height}{self.model and ', ' + self.model}"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def push_by_step(logs: Sequence[Sequence[Mapping[str, Any]]]) -> list[float]:
 
 
 def _place(setting: Setting) -> dict[str, Any]:
-    return {"cfg": setting.cfg, "steps": setting.steps, "width": setting.width, "height": setting.height}
+    return asdict(setting)
 
 
 def _joined(value: Any) -> Any:

@@ -1,55 +1,44 @@
-"""The arms of a comparison as jobs: each can be made again from its own picture's infotext."""
+"""The arms of a comparison as jobs of the studio: each can be made again from its own picture's infotext."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lib_sticky import __version__
-from lib_sticky.config import ConfigError
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.lab.compare import Arm, Setting
-from lib_sticky.prompt.emphasis import BREAK, emphasis
-from lib_sticky.prompt.interval import on_interval
+from lib_sticky.lab.compare import Setting, Way
+from lib_sticky.lab.comparing import Plan
+from lib_sticky.lab.sticky_arms import ORDER, Arms
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.noise_levels import NoiseLevels
 from lib_sticky.studio.samplers import SAMPLERS
 from lib_sticky.studio.sampling import sized
 
-_FILLER = ("the", "of", "and", "with", "in", "to", "for", "as")
-"""Words that say nothing about a picture; the placebo repeats them."""
-
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared: `base` has the prompt, the first seed, the batch and the terms; its size and CFG do not count.
-
-    placebo: as many tokens of filler as the terms have.
-    """
+    """What is compared: `base` has the prompt, the first seed and the batch; its size, CFG and config do not count."""
 
     base: Job
+    arms: Arms
     settings: tuple[Setting, ...]
     seeds: int
-    placebo: str
 
     @property
-    def pictures(self) -> int:
-        """How many pictures there will be."""
-        return len(self.settings) * len(Arm) * self.seeds
+    def plan(self) -> Plan:
+        """What is made in which order."""
+        return Plan(self.settings, ORDER, self.base.seed, self.seeds, self.base.batch)
 
-    def job(self, setting: Setting, arm: Arm, cfg: float) -> Job:
+    def job(self, setting: Setting, arm: Way, cfg: float) -> Job:
         """The arm's job for its first seed, at the scale `cfg`, which for A4 is not the setting's."""
-        terms = self.base.config
-        off = replace(terms, enabled=False)
-        config = {Arm.STICKY: terms, Arm.PLACEBO: replace(terms, terms=self.placebo)}.get(arm, off)
-        negative = on_interval(terms.terms.strip(), terms.start, terms.stop) if arm is Arm.TERMS else ""
         return replace(
-            self.base, cfg=cfg, steps=setting.steps, width=setting.width, height=setting.height, negative=negative,
-            config=config,
+            self.base, cfg=cfg, steps=setting.steps, width=setting.width, height=setting.height,
+            negative=self.arms.negative(arm), config=self.arms.of_arm(arm),
         )  # fmt: skip
 
 
@@ -60,46 +49,49 @@ def planned(
     cfgs: Sequence[float],
     steps: Sequence[int],
     sizes: Sequence[tuple[int, int]],
+    model: str = "",
 ) -> Comparison:
     """The comparison of every size, number of steps and CFG given; a size of 0 is the model's own.
 
-    Raises JobError or ConfigError that names the field at fault.
+    model: its name, where it is one of several. Raises JobError or ConfigError that names the field at fault.
     """
     if not base.prompt.strip():
         raise JobError("prompt", "is empty; a sticky negative needs a prompt to track")
-    if not base.config.terms.strip():
-        raise ConfigError("terms", "are empty; without them a sticky negative is the prompt itself, which is CFG 1")
     if seeds < 1:
         raise JobError("seeds", f"{seeds} is too few; 1 is the least")
+    arms = Arms.of(base.config, host.count_tokens)
     settings = tuple(
-        _setting(host, replace(base, cfg=cfg, steps=count, width=width, height=height))
+        _setting(host, replace(base, cfg=cfg, steps=count, width=width, height=height), model)
         for width, height in sizes
         for count in steps
         for cfg in cfgs
     )
-    config = replace(base.config, enabled=True)
-    filler = placebo(config.terms, host.count_tokens)
-    return Comparison(replace(base, config=config), tuple(dict.fromkeys(settings)), seeds, filler)
+    return Comparison(base, arms, tuple(dict.fromkeys(settings)), seeds)
 
 
-def placebo(terms: str, count_tokens: Callable[[str], int]) -> str:
-    """Filler of as many tokens as `terms` have, emphasis taken off."""
-    tokens = sum(count_tokens(piece) for piece, weight in emphasis(terms) if (piece, weight) != BREAK)
-    words = [word for word in _FILLER if count_tokens(word) == 1]
-    return " ".join(words[index % len(words)] for index in range(tokens))
+def swept(parts: Sequence[Comparison]) -> Comparison:
+    """The same comparison with several models, one after the other."""
+    return replace(parts[0], settings=tuple(setting for part in parts for setting in part.settings))
 
 
-def folder_name(comparison: Comparison, model: Path) -> str:
-    """The same for the same comparison of an unchanged model, so that a repeated command goes on where it stopped."""
-    files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
-    known = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+def folder_name(comparison: Comparison, models: Sequence[Path]) -> str:
+    """The same for the same comparison of unchanged models, so that a repeated command goes on where it stopped."""
+    known = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _files(models)]
     told = json.dumps([asdict(comparison), known, __version__], sort_keys=True)
     words = re.sub(r"[^a-z0-9]+", "-", comparison.base.prompt.lower()).strip("-")[:40].strip("-")
     return f"compare-{words or 'prompt'}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
-def _setting(host: Diffusers, job: Job) -> Setting:
+def _files(models: Sequence[Path]) -> list[Path]:
+    return [
+        path
+        for model in models
+        for path in ([model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file()))
+    ]
+
+
+def _setting(host: Diffusers, job: Job, model: str) -> Setting:
     job = sized(job, host)
     if len(SAMPLERS[job.sampler].grid(NoiseLevels(host.alphas()), job.steps).timesteps) < 2:
         raise JobError("steps", f"{job.steps} are too few for a comparison with {job.sampler}; use more")
-    return Setting(job.cfg, job.steps, job.width, job.height)
+    return Setting(job.cfg, job.steps, job.width, job.height, model)

@@ -6,17 +6,20 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_sticky import config
 from lib_sticky.config import Config, ConfigError
 from lib_sticky.studio import job as jobs
-from lib_sticky.studio.flags import folder_and_model
+from lib_sticky.studio.flags import out_folder
 from lib_sticky.studio.job import NATIVE, Job, JobError
 from lib_sticky.studio.progress_line import show
 
 if TYPE_CHECKING:
-    from lib_sticky.studio.comparing import Comparing
+    from lib_sticky.studio.arms import Comparison
+    from lib_sticky.studio.comparing import Judge, StudioMaker
+    from lib_sticky.studio.models import OneAtATime
 
 _JOB = ("prompt", "sampler", "clip_skip")
 _TERMS = ("terms", "placement", "start", "stop")
@@ -30,19 +33,41 @@ def main(argv: Sequence[str]) -> int:
         base = _base(found)
     except (JobError, ConfigError) as error:
         parser.error(_said(error))
-    out, path, host = folder_and_model(parser, found)
-    from lib_sticky.studio.arms import folder_name, planned
-    from lib_sticky.studio.comparing import Comparing
-    from lib_sticky.studio.judging import judge_for
+    out = out_folder(parser, found)
+    from lib_sticky.studio.arms import folder_name
+    from lib_sticky.studio.comparing import StudioMaker
+    from lib_sticky.studio.models import ModelError, OneAtATime
 
     try:
-        comparison = planned(host, base, found.seeds, found.cfg, found.steps, found.size)
+        models = OneAtATime.named(found.model)
+        comparison = _planned(models, base, found)
+    except ModelError as error:
+        parser.error(f"--model: {error}")
     except (JobError, ConfigError) as error:
         parser.error(_said(error))
-    folder = out / folder_name(comparison, path)
-    judge = judge_for(path, base.prompt, comparison.settings)
-    comparing = Comparing(host, comparison, path.stem, folder, judge, found.filmstrip)
-    return _run(comparing, f"python run.py compare {shlex.join(argv)}")
+    folder = out / folder_name(comparison, list(models.paths.values()))
+    names = ", ".join(path.stem for path in models.paths.values())
+    maker = StudioMaker(models.open, comparison, names, _judge(models, comparison), found.filmstrip)
+    return _run(maker, folder, f"python run.py compare {shlex.join(argv)}")
+
+
+def _planned(models: OneAtATime, base: Job, found: argparse.Namespace) -> Comparison:
+    from lib_sticky.studio.arms import planned, swept
+
+    return swept(
+        [
+            planned(models.open(name), base, found.seeds, found.cfg, found.steps, found.size, name)
+            for name in models.paths
+        ]
+    )
+
+
+def _judge(models: OneAtATime, comparison: Comparison) -> Judge | None:
+    """The shipped model's judges, where it is the only one."""
+    from lib_sticky.studio.judging import judge_for
+
+    first, *others = models.paths.values()
+    return None if others else judge_for(first, comparison.base.prompt, comparison.settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,7 +94,10 @@ def _parser() -> argparse.ArgumentParser:
         "--filmstrip", choices=("fast", "vae"), default="fast",
         help="how predictions become pictures: fast, by a linear map, or by the VAE (default: fast)",
     )  # fmt: skip
-    parser.add_argument("--model", default="", metavar="PATH", help="a model file or folder (default: the shipped one)")
+    parser.add_argument(
+        "--model", nargs="+", default=[""], metavar="PATH",
+        help="model files or folders, each compared in all arms (default: the shipped one)",
+    )  # fmt: skip
     parser.add_argument("--out", default="out", metavar="DIR", help="gets a folder for this comparison (default: out)")
     return parser
 
@@ -104,12 +132,13 @@ def _said(error: JobError | ConfigError) -> str:
     return f"--{error.field.replace('_', '-')}: {words}"
 
 
-def _run(comparing: Comparing, command: str) -> int:
-    from lib_sticky.studio.comparison_report import Reporting
+def _run(maker: StudioMaker, folder: Path, command: str) -> int:
+    from lib_sticky.lab.comparing import Comparing
+    from lib_sticky.studio.comparing import reported
 
     try:
-        show(comparing.run())
-        report = Reporting(comparing.comparison, comparing.model, comparing.folder, command).write()
+        show(Comparing(maker.comparison.plan, maker, folder).run())
+        report = reported(maker, folder, command)
     except KeyboardInterrupt:
         print("\ncancelled; finished pictures are kept, the same command goes on from there", file=sys.stderr)
         return 130

@@ -66,14 +66,20 @@ def _add(group: Any, name: str, about: Option, default: Any) -> None:
     )  # fmt: skip
 
 
+def out_folder(parser: argparse.ArgumentParser, found: argparse.Namespace) -> Path:
+    """The folder of --out; exits by way of `parser` where it is none."""
+    out = Path(found.out).expanduser()
+    if out.exists() and not out.is_dir():
+        parser.error(f"--out: {out} is a file; name a folder")
+    return out
+
+
 def folder_and_model(parser: argparse.ArgumentParser, found: argparse.Namespace) -> tuple[Path, Path, Diffusers]:
     """The folder of --out, the path of --model and that model opened; exits by way of `parser` where one is no use.
 
     What opening needs is imported here, after the other flags were found good, because it takes seconds.
     """
-    out = Path(found.out).expanduser()
-    if out.exists() and not out.is_dir():
-        parser.error(f"--out: {out} is a file; name a folder")
+    out = out_folder(parser, found)
     from lib_sticky.studio.models import ModelError, chosen, open_model
 
     try:

@@ -71,7 +71,7 @@ def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool, str
     job = settled(job, host)
     columns: list[tuple[str, Made]] = []
     for each in without_and_with(job) if compare else (job,):
-        watch = Watch(strip=True, empty=None) if strips else None
+        watch = Watch(strip=True, measures=False) if strips else None
         made = _made(host, each, model, watch)
         for index, (picture, text) in enumerate(zip(made.pictures, made.infotexts, strict=True)):
             print(save(picture, out, str(each.seed + index), text))
@@ -89,10 +89,10 @@ def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool, str
 def _felt(host: Diffusers, job: Job, target: float) -> Job:
     """The job at the scale that feels like `target`, its seed settled; says what its own scale amounts to."""
     from lib_sticky.studio.making import settled
-    from lib_sticky.studio.probe import probed, scale_that_feels
+    from lib_sticky.studio.probe import probes_of, scale_that_feels
 
     job = settled(job, host)
-    scale, words = scale_that_feels(target, job, [probe.ratio for probe in probed(host, job)])
+    scale, words = scale_that_feels(target, job, [probe.ratio for probe in probes_of(host, job)])
     print(words, file=sys.stderr)
     return replace(job, cfg=scale)
 

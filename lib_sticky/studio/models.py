@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,32 @@ MODELS = Path(__file__).resolve().parents[2] / "models"
 
 class ModelError(ValueError):
     """A model that cannot be opened, in words."""
+
+
+class OneAtATime:
+    """Opens models by name and keeps the last one only; the name is "" where there is one model."""
+
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        self.paths = paths
+        self._last: tuple[str, Diffusers] | None = None
+
+    @classmethod
+    def named(cls, names: Sequence[str]) -> OneAtATime:
+        """The models that a user names. ModelError where two of them have one name."""
+        paths = [chosen(name) for name in names]
+        if len(paths) == 1:
+            return cls({"": paths[0]})
+        found = {path.stem: path for path in paths}
+        if len(found) < len(paths):
+            raise ModelError("two of these models have the same name; rename one or name it once")
+        return cls(found)
+
+    def open(self, name: str) -> Diffusers:
+        """The model of that name. ModelError where it cannot be opened."""
+        if self._last is None or self._last[0] != name:
+            self._last = None  # Before the next one is loaded: memory for both is not needed.
+            self._last = (name, open_model(self.paths[name]))
+        return self._last[1]
 
 
 def shipped() -> list[Path]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lib_sticky.studio.comparing import Progress
+    from lib_sticky.lab.comparing import Progress
 
 
 def show(events: Iterable[Progress]) -> None:

@@ -66,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(drawing: Drawing) -> int:
     from lib_sticky.lab.compare_tables import csv_text
     from lib_sticky.lab.png import save
+    from lib_sticky.lab.written import write_new
     from lib_sticky.lab.yields import differences
-    from lib_sticky.studio.comparison_report import write_new
     from lib_sticky.studio.drawing_report import results, sheet, write_page
 
     try:
@@ -85,6 +85,6 @@ def _run(drawing: Drawing) -> int:
     print(drawing.rule)
     for line in [each.sentence for each in found.values()]:
         print(line)
-    for difference in differences({name: each.pictures for name, each in found.items()}):
-        print(difference.sentence)
+    for line in differences({name: each.pictures for name, each in found.items()}):
+        print(line)
     return 0

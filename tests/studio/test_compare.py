@@ -15,18 +15,23 @@ from PIL import Image
 
 from lib_sticky.config import Config, ConfigError
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.lab.compare import Arm
+from lib_sticky.lab.compare import Arm, Setting
+from lib_sticky.lab.comparing import Comparing, picture_key
 from lib_sticky.lab.manifest import NAME, Manifest
+from lib_sticky.lab.probing import Probe, matched_scale, probe_steps
+from lib_sticky.lab.sticky_arms import placebo
+from lib_sticky.lab.sticky_arms import probes as probes_of
+from lib_sticky.lab.sticky_arms import scale_of as arm_scale
+from lib_sticky.lab.written import write_new
 from lib_sticky.studio import compare as command
 from lib_sticky.studio import models
-from lib_sticky.studio.arms import Comparison, folder_name, placebo, planned
-from lib_sticky.studio.comparing import Comparing, picture_key, probes, scale_of
-from lib_sticky.studio.comparison_report import Reporting, write_new
+from lib_sticky.studio.arms import Comparison, folder_name, planned, swept
+from lib_sticky.studio.comparing import StudioMaker, one_model, reported
 from lib_sticky.studio.conditions import negative_of
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.judging import wanted
 from lib_sticky.studio.paste import job_of, of_picture
-from lib_sticky.studio.probe import EmptyPrompt, matched_scale, probe_steps
+from lib_sticky.studio.probe import EmptyPrompt
 from lib_sticky.studio.sampling import sample
 
 BASE = Job(prompt="a red circle", sampler="Euler", seed=5, batch=2, config=Config(terms="blurry, bad hands"))
@@ -36,10 +41,26 @@ def plan(host: Diffusers, base: Job = BASE, seeds: int = 3, cfgs: tuple[float, .
     return planned(host, base, seeds, cfgs, [4], [(0, 0)])
 
 
+def running(host: Diffusers, comparison: Comparison, folder: Path, **options: Any) -> Comparing:
+    return Comparing(comparison.plan, StudioMaker(one_model(host), comparison, "tiny", **options), folder)
+
+
 def made(host: Diffusers, comparison: Comparison, folder: Path, **options: Any) -> Manifest:
-    for _ in Comparing(host, comparison, "tiny", folder, **options).run():
+    for _ in running(host, comparison, folder, **options).run():
         pass
     return Manifest(folder)
+
+
+def report(host: Diffusers, comparison: Comparison, folder: Path) -> Path:
+    return reported(StudioMaker(one_model(host), comparison, "tiny"), folder, "command")
+
+
+def scale_of(manifest: Manifest, comparison: Comparison, setting: Setting, arm: Arm) -> float:
+    return arm_scale(manifest, comparison.plan, setting, arm)
+
+
+def probes(manifest: Manifest, comparison: Comparison, setting: Setting) -> list[Probe]:
+    return probes_of(manifest, comparison.plan, setting)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +68,7 @@ def finished(sd1: Diffusers, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     """A finished comparison with its report; tests only read it."""
     comparison, folder = plan(sd1), tmp_path_factory.mktemp("finished")
     made(sd1, comparison, folder)
-    Reporting(comparison, "tiny", folder, "command").write()
+    report(sd1, comparison, folder)
     return comparison, folder
 
 
@@ -72,7 +93,7 @@ def test_the_negative_of_each_arm(sd1: Diffusers) -> None:
         Arm.EMPTY: "",
         Arm.TERMS: "blurry, bad hands",
         Arm.STICKY: "a red circle, blurry, bad hands",
-        Arm.PLACEBO: f"a red circle, {comparison.placebo}",
+        Arm.PLACEBO: f"a red circle, {comparison.arms.placebo}",
         Arm.MATCHED: "",
     }
 
@@ -83,7 +104,7 @@ def test_terms_on_an_interval_are_on_it_in_every_arm_that_has_them(sd1: Diffuser
     assert negative_of(comparison.job(setting, Arm.TERMS, 7.0)) == "[:blurry, bad hands:0.25]"
     sticky, filler = (negative_of(comparison.job(setting, arm, 7.0)) for arm in (Arm.STICKY, Arm.PLACEBO))
     assert "blurry, bad hands:0.25]" in sticky
-    assert filler == sticky.replace("blurry, bad hands", comparison.placebo)
+    assert filler == sticky.replace("blurry, bad hands", comparison.arms.placebo)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +130,7 @@ def test_a_comparison_needs_a_seed_and_two_steps(sd1: Diffusers) -> None:
 def test_sweeps_multiply_and_repeats_do_not(sd1: Diffusers) -> None:
     comparison = planned(sd1, BASE, 2, [7.0, 20.0, 7.0], [4, 6], [(0, 0), (24, 16)])
     assert len(comparison.settings) == 8
-    assert comparison.pictures == 8 * 5 * 2
+    assert comparison.plan.pictures == 8 * 5 * 2
 
 
 def test_every_arm_has_every_seed_with_its_infotext(finished: tuple[Comparison, Path]) -> None:
@@ -139,7 +160,7 @@ def test_at_cfg_1_all_arms_are_one_picture(sd1: Diffusers, tmp_path: Path) -> No
     first = pixels(tmp_path, comparison, Arm.EMPTY, 5)
     for arm in Arm:
         assert (pixels(tmp_path, comparison, arm, 5) == first).all()
-    Reporting(comparison, "tiny", tmp_path, "command").write()
+    report(sd1, comparison, tmp_path)
 
 
 def test_the_arms_differ_above_cfg_1(finished: tuple[Comparison, Path]) -> None:
@@ -184,7 +205,7 @@ def test_what_is_there_is_not_made_again(
     before = contents(folder)
     calls = count_calls(sd1, monkeypatch)
     made(sd1, comparison, folder)
-    assert Reporting(comparison, "tiny", folder, "command").write() == folder / "report.html"
+    assert report(sd1, comparison, folder) == folder / "report.html"
     assert calls == []
     assert contents(folder) == before
 
@@ -197,7 +218,7 @@ def test_an_interrupted_comparison_goes_on_and_ends_the_same(
     sd1: Diffusers, finished: tuple[Comparison, Path], tmp_path: Path
 ) -> None:
     comparison, whole = finished
-    run = Comparing(sd1, comparison, "tiny", tmp_path).run()
+    run = running(sd1, comparison, tmp_path).run()
     for _ in range(14):
         next(run)
     run.close()
@@ -214,19 +235,19 @@ def test_an_interrupted_comparison_goes_on_and_ends_the_same(
 def test_a_changed_or_deleted_picture_is_made_anew_beside_the_changed_one(sd1: Diffusers, tmp_path: Path) -> None:
     comparison = plan(sd1, seeds=2)
     manifest = made(sd1, comparison, tmp_path)
-    first = Reporting(comparison, "tiny", tmp_path, "command").write()
+    first = report(sd1, comparison, tmp_path)
     changed, deleted = (
         tmp_path / manifest.entry(picture_key(comparison.settings[0], Arm.TERMS, seed)).file for seed in (5, 6)
     )
     Image.new("RGB", (16, 16)).save(changed)
     deleted.unlink()
-    edited, report = changed.read_bytes(), first.read_bytes()
+    edited, written = changed.read_bytes(), first.read_bytes()
     manifest = made(sd1, comparison, tmp_path)
     assert changed.read_bytes() == edited
     for seed in (5, 6):
         assert manifest.matching(picture_key(comparison.settings[0], Arm.TERMS, seed)) is not None
-    second = Reporting(comparison, "tiny", tmp_path, "command").write()
-    assert second.name == "report-2.html" and first.read_bytes() == report
+    second = report(sd1, comparison, tmp_path)
+    assert second.name == "report-2.html" and first.read_bytes() == written
 
 
 def test_the_report_shows_every_picture_and_refuses_a_verdict(finished: tuple[Comparison, Path]) -> None:
@@ -300,28 +321,49 @@ def test_filmstrips_by_the_vae(sd1: Diffusers, tmp_path: Path) -> None:
     comparison = plan(sd1, seeds=1)
     manifest = made(sd1, comparison, tmp_path, strips="vae")
     assert len(list((tmp_path / "filmstrips").glob("*.png"))) == len(Arm)
-    assert list(manifest.notes("colours")) == []
+    assert list(manifest.notes("colour map")) == []
 
 
 def test_what_judges_say_is_counted(sd1: Diffusers, tmp_path: Path) -> None:
     comparison = plan(sd1, seeds=2)
     made(sd1, comparison, tmp_path, judge=lambda pictures: [{"judged clean": True} for _ in pictures])
-    Reporting(comparison, "tiny", tmp_path, "command").write()
+    report(sd1, comparison, tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Judged clean: A0 100%" in text and "Blank: A0" in text
+
+
+def test_several_models_are_compared_one_after_the_other(sd1: Diffusers, tmp_path: Path) -> None:
+    opened: list[str] = []
+
+    def open_model(name: str) -> Diffusers:
+        opened.append(name)
+        return sd1
+
+    parts = [planned(sd1, BASE, 2, [7.0], [4], [(0, 0)], name) for name in ("parent a", "merged")]
+    comparison = swept(parts)
+    maker = StudioMaker(open_model, comparison, "both")
+    for _ in Comparing(comparison.plan, maker, tmp_path).run():
+        pass
+    assert list(dict.fromkeys(opened)) == ["parent a", "merged"]
+    manifest = Manifest(tmp_path)
+    one, other = (manifest.entry(picture_key(setting, Arm.STICKY, 5)) for setting in comparison.settings)
+    assert one.file.split("/")[1] == "cfg7-4steps-16x16-parent-a-A2" and one.sha256 != other.sha256
+    assert "Model: parent a" in one.about["infotext"] and "Model: merged" in other.about["infotext"]
+    text = reported(maker, tmp_path, "command").read_text(encoding="utf-8")
+    assert "CFG 7, 4 steps, 16x16, merged" in text and "parent a, CFG 7: A2 sticky" in text
 
 
 def test_the_folder_is_the_comparisons_own(sd1: Diffusers, tmp_path: Path) -> None:
     model = tmp_path / "m.safetensors"
     model.write_bytes(b"1")
-    name = folder_name(plan(sd1), model)
-    assert name == folder_name(plan(sd1), model)
+    name = folder_name(plan(sd1), [model])
+    assert name == folder_name(plan(sd1), [model])
     assert name.startswith("compare-a-red-circle-")
     others = [plan(sd1, seeds=4), plan(sd1, cfgs=(8.0,)), plan(sd1, replace(BASE, prompt="../a red  circle!"))]
-    assert len({name, *(folder_name(other, model) for other in others)}) == 4
-    assert all("/" not in folder_name(other, model) for other in others)
+    assert len({name, *(folder_name(other, [model]) for other in others)}) == 4
+    assert all("/" not in folder_name(other, [model]) for other in others)
     model.write_bytes(b"22")
-    assert folder_name(plan(sd1), model) != name
+    assert folder_name(plan(sd1), [model]) != name
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:

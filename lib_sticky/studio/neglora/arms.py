@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from lib_sticky.config import Config
 from lib_sticky.lab.compare import Design, Setting, Way
+from lib_sticky.lab.comparing import Plan
 from lib_sticky.neglora_fields import BOTH_SIDES, NEGATIVE_ONLY
 from lib_sticky.studio.job import Job
 
@@ -68,17 +69,17 @@ class Comparison:
     strength: float
 
     @property
-    def total(self) -> int:
-        """How many pictures there will be in all arms and settings."""
-        return len(self.settings) * len(Arm) * self.pictures
+    def plan(self) -> Plan:
+        """What is made in which order, one picture at a time, since each has a prompt of its own."""
+        return Plan(self.settings, ABOUT, self.base.seed, self.pictures, 1)
 
-    def job(self, setting: Setting, arm: Way, index: int) -> Job:
+    def job(self, setting: Setting, arm: Way, seed: int) -> Job:
         """The job of one picture."""
         side = BOTH_SIDES if arm in (Arm.WORD_BOTH, Arm.BOTH) else NEGATIVE_ONLY
         uses = arm in (Arm.WORD_BOTH, Arm.BOTH, Arm.NEGATIVE)
         config = Config(neglora=self.lora, neglora_strength=self.strength, neglora_side=side) if uses else Config()
         return replace(
-            self.base, prompt=self.prompts[index % len(self.prompts)], seed=self.base.seed + index, batch=1,
+            self.base, prompt=self.prompts[(seed - self.base.seed) % len(self.prompts)], seed=seed, batch=1,
             negative=self.word if arm in (Arm.WORD, Arm.WORD_BOTH, Arm.NEGATIVE) else "", cfg=setting.cfg,
             steps=setting.steps, width=setting.width, height=setting.height, config=config,
         )  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib_sticky import __version__
 from lib_sticky.option import ConfigError
 from lib_sticky.studio.flags import add_job_fields, folder_and_model
 from lib_sticky.studio.job import Job, JobError
@@ -57,20 +58,22 @@ def run(parser: argparse.ArgumentParser, found: argparse.Namespace) -> int:
     if not lora.is_file():
         parser.error(f"--lora: there is no file {lora}; train one: run.py neglora train")
     out, path, host = folder_and_model(parser, found)
-    from lib_sticky.studio.neglora.comparing import Comparing
-    from lib_sticky.studio.neglora.report import Reporting
+    from lib_sticky.lab.comparing import Comparing
+    from lib_sticky.lab.comparison_report import Reporting
+    from lib_sticky.studio.neglora.comparing import LoraMaker
+    from lib_sticky.studio.neglora.report import LoraTelling
 
     try:
         comparison = _comparison(host, found, path, lora)
-        comparing = Comparing(host, comparison, path, out / _folder_name(comparison, path, lora))
-        show(comparing.run())
+        folder = out / _folder_name(comparison, path, lora)
+        show(Comparing(comparison.plan, LoraMaker(host, comparison, path), folder).run())
     except (JobError, ConfigError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         print("\ncancelled; finished pictures are kept, the same command goes on from there", file=sys.stderr)
         return 130
-    command = f"python run.py {shlex.join(sys.argv[1:])}"
-    print(Reporting(comparison, path.stem, comparing.folder, command).write())
+    made_by = f"sticky studio {__version__}: python run.py {shlex.join(sys.argv[1:])}"
+    print(Reporting(comparison.plan, LoraTelling(comparison, path.stem, made_by), folder).write())
     return 0
 
 

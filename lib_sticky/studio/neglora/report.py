@@ -1,24 +1,15 @@
-"""The report of a comparison of negative LoRAs: the same page, tables and files as every other comparison."""
+"""What a comparison of negative LoRAs says of itself in its report (see lab/comparison_report.py)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
-from PIL import Image
-
-from lib_sticky import __version__
-from lib_sticky.lab.compare import Delta, Setting, Taken, Way, cell, refusal, share
-from lib_sticky.lab.compare_tables import columns, push_by_step, rows, shares_of
-from lib_sticky.lab.labelled import labelled
-from lib_sticky.lab.manifest import Entry, Manifest
-from lib_sticky.lab.png import save
-from lib_sticky.lab.report_html import Cell, Picture, Report, Section, page
-from lib_sticky.studio.comparing import picture_key, strip_key
-from lib_sticky.studio.comparison_report import GRID_ROWS, gathered, write_new
+from lib_sticky.lab.compare import Delta, Setting, Taken, Way, cell, share
+from lib_sticky.lab.comparison_report import Kind
 from lib_sticky.studio.neglora.arms import ABOUT, DESIGN, EXPLAINED, Arm, Comparison
 
 _READING = """
@@ -36,90 +27,45 @@ A blank picture is unclipped and free of noise: no such figure means anything wh
 
 
 @dataclass(frozen=True)
-class Reporting:
-    """A finished comparison; `model` and `lora` are names, `command` makes it again."""
+class LoraTelling:
+    """`model` is a name; made_by: the program, and what makes it again."""
 
     comparison: Comparison
     model: str
-    folder: Path
-    command: str
+    made_by: str
+    kind: ClassVar[Kind] = Kind("Negative LoRA: five arms", DESIGN, EXPLAINED, _READING, Arm.NEGATIVE)
 
-    def write(self) -> Path:
-        """Write report, tables and `table.md`; the report's path."""
-        manifest = Manifest(self.folder)
-        entries = [(place, arm, seed, self._entry(manifest, place, arm, seed)) for place, arm, seed in self._places()]
-        data = gathered(self.folder, entries, DESIGN)
-        taken, found, logs, texts = data.taken, data.found, data.logs, data.texts
-        table = write_new(self.folder, "table.md", markdown(taken, found))
-        files = [(table, "shares of every arm, and their differences"), *data.files]
-        sections = [self._section(manifest, taken, found, place, logs, texts) for place in self.comparison.settings]
-        method = (*(f"{arm.value}, {ABOUT[arm]}: {EXPLAINED[arm]}" for arm in ABOUT), *_READING.strip().split("\n\n"))
-        names = [(path.name, about) for path, about in files]
-        told = f"{len(self.comparison.prompts)} prompts, such as: {self.comparison.prompts[0]}"
-        facts = self._facts(manifest)
-        report = Report("Negative LoRA: five arms", told, facts, refusal(found), sections, method, names)
-        return write_new(self.folder, "report.html", page(report))
+    @property
+    def prompt(self) -> str:
+        return f"{len(self.comparison.prompts)} prompts, such as: {self.comparison.prompts[0]}"
 
-    def _places(self) -> list[tuple[Setting, Way, int]]:
-        first = self.comparison.base.seed
-        seeds = range(first, first + self.comparison.pictures)
-        return [(setting, arm, seed) for setting in self.comparison.settings for arm in ABOUT for seed in seeds]
+    def label(self, setting: Setting, arm: Way) -> str:
+        return f"CFG {setting.cfg:g}: {self.head(setting, arm)}"
 
-    @staticmethod
-    def _entry(manifest: Manifest, setting: Setting, arm: Way, seed: int) -> Entry:
-        return manifest.entry(picture_key(setting, arm, seed))
+    def head(self, setting: Setting, arm: Way) -> str:
+        del setting
+        return f"{arm.value} {ABOUT[arm]}"
 
-    def _section(
-        self, manifest: Manifest, taken: Sequence[Taken], found: Sequence[Delta], setting: Setting,
-        logs: Sequence[tuple[Setting, Way, int, Sequence[Mapping[str, Any]]]], texts: Mapping[str, str],
-    ) -> Section:  # fmt: skip
-        first, more = rows(taken, found, setting, DESIGN)
-        cells = [self._cell(manifest, taken, setting, arm, texts) for arm in ABOUT]
-        pushes = {
-            f"{arm.value} {ABOUT[arm]}": push_by_step(
-                [log for place, of, _, log in logs if (place, of) == (setting, arm)]
-            )
-            for arm in ABOUT
-        }
-        notes = shares_of(taken, setting, DESIGN)
-        grid = self._grid(taken, setting, texts)
-        return Section(setting.label, notes, grid, cells, columns(DESIGN), first, more, pushes)
+    def negative(self, setting: Setting, arm: Way) -> str:
+        return self.comparison.job(setting, arm, self.comparison.base.seed).negative
 
-    def _cell(
-        self, manifest: Manifest, taken: Sequence[Taken], setting: Setting, arm: Way, texts: Mapping[str, str]
-    ) -> Cell:
-        pictures = [Picture(each.seed, each.file, texts[each.file]) for each in cell(taken, setting, arm)]
-        negative = self.comparison.job(setting, arm, 0).negative
-        strip = manifest.entry(strip_key(setting, arm)).file
-        return Cell(f"CFG {setting.cfg:g}: {arm.value} {ABOUT[arm]}", EXPLAINED[arm], negative, pictures, strip)
+    def notes(self, setting: Setting) -> Sequence[str]:
+        del setting
+        return ()
 
-    def _grid(self, taken: Sequence[Taken], setting: Setting, texts: Mapping[str, str]) -> str:
-        """The first pictures of all arms in one; its path below the folder."""
-        by_arm = {arm: cell(taken, setting, arm)[:GRID_ROWS] for arm in ABOUT}
-        seeds = [each.seed for each in by_arm[Arm.NONE]]
-        pictures = [
-            [Image.open(self.folder / by_arm[arm][row].file).convert("RGB") for arm in ABOUT]
-            for row in range(len(seeds))
-        ]
-        heads = [f"{arm.value} {ABOUT[arm]}" for arm in ABOUT]
-        sheet = labelled(
-            f"{setting.label}, the first {len(seeds)}", heads, [f"seed {seed}" for seed in seeds], pictures
-        )
-        text = texts[by_arm[Arm.NEGATIVE][0].file]
-        return save(sheet, self.folder / "grids", setting.name, text).relative_to(self.folder).as_posix()
-
-    def _facts(self, manifest: Manifest) -> list[tuple[str, str]]:
+    def facts(self) -> Sequence[tuple[str, str]]:
         of = self.comparison
         return [
             ("Model", self.model),
             ("LoRA", f"{Path(of.lora).name} at {of.strength:g}, word: {of.word}"),
             ("Sampler", of.base.sampler),
-            ("Pictures", f"{of.pictures} an arm, {of.total:,} in all, seeds from {of.base.seed}"),
+            ("Pictures", f"{of.pictures} an arm, {of.plan.pictures:,} in all, seeds from {of.base.seed}"),
             ("Prompts", json.dumps(of.prompts, ensure_ascii=False)),
-            ("Model calls", f"{sum(manifest.notes('calls')):,}"),
-            ("Time", f"{sum(manifest.notes('seconds')):.0f} s"),
-            ("Made by", f"sticky studio {__version__}: {self.command}"),
+            ("Made by", self.made_by),
         ]
+
+    def tables(self, taken: Sequence[Taken], found: Sequence[Delta]) -> Sequence[tuple[str, str, str]]:
+        return [("table.md", markdown(taken, found), "shares of every arm, and their differences")]
 
 
 def markdown(taken: Sequence[Taken], found: Sequence[Delta]) -> str:

@@ -1,0 +1,97 @@
+"""What is kept of a batch while it is sampled: measures of each step, frames for the filmstrip, probes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .filmstrip import Frame, chosen_steps
+from .latent_steps import LatentStep, measure_step
+from .probing import Probe
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One model call of a batch: 1-based `step` of `steps`, and denoised predictions, tensors [B, C, h, w].
+
+    uncond is None where it was not run.
+    """
+
+    step: int
+    steps: int
+    sigma: float
+    cond: Any
+    uncond: Any
+    guided: Any
+
+
+@dataclass
+class Watched:
+    """What is kept of one batch: by image, and frames of the first one for the filmstrip.
+
+    strip: whether frames are kept. measures: whether every step of every image is measured.
+    """
+
+    strip: bool
+    measures: bool = True
+    frames: list[Frame] = field(default_factory=list[Frame])
+    steps: list[list[LatentStep]] = field(default_factory=list[list[LatentStep]])
+    probes: list[list[Probe]] = field(default_factory=list[list[Probe]])
+    last: Seen | None = None
+    calls: int = 0
+    seconds: float = 0.0
+
+    def take(self, seen: Seen) -> None:
+        """Measure one step of all images."""
+        started = time.perf_counter()
+        if seen.step == 1:
+            self.frames.clear()  # Of an earlier pass over the same picture.
+        self.calls += 1
+        self.last = seen
+        if self.measures:
+            cond, uncond, guided = _array(seen.cond), _array(seen.uncond), _array(seen.guided)
+            self.steps = self.steps or [[] for _ in cond]
+            for log, found in zip(self.steps, measure_step(guided, cond, uncond), strict=True):
+                log.append(found)
+        if self.strip and seen.step in chosen_steps(seen.steps):
+            self.frames.append(_frame(seen))
+        self.seconds += time.perf_counter() - started
+
+    def probed(self, found: Sequence[Probe]) -> None:
+        """Keep what one model call with the empty prompt showed, a probe for each image."""
+        self.probes.append(list(found))
+
+    def strip_frames(self) -> list[Frame]:
+        """The frames, the last step among them: hosts expect more steps than some samplers make."""
+        if self.last is None or (self.frames and self.frames[-1].step == self.last.step):
+            return self.frames
+        return [*self.frames, _frame(self.last)]
+
+    def latents(self) -> Any:
+        """The latents [B, C, h, w] that became the pictures: what guidance made of the last step."""
+        if self.last is None:
+            raise ValueError("no step was seen, so there are no latents")
+        return _array(self.last.guided)
+
+
+def _frame(seen: Seen) -> Frame:
+    uncond = None if seen.uncond is None else _array(seen.uncond[0])
+    return Frame(seen.step, seen.sigma, _array(seen.cond[0]), uncond, _array(seen.guided[0]))
+
+
+def _array(values: Any) -> Any:
+    return None if values is None else values.float().cpu().numpy()
+
+
+def summary(steps: Sequence[LatentStep]) -> dict[str, float]:
+    """The steps of one image in one number for each of their measures."""
+    return {
+        "latent peak, last step": steps[-1].peak,
+        "guidance gap, mean": float(np.mean([step.gap for step in steps])),
+        "guidance alignment, mean": float(np.mean([step.alignment for step in steps])),
+        "guidance push, mean": float(np.mean([step.push for step in steps])),
+    }
