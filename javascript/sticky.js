@@ -115,12 +115,40 @@
         set(`${tab}_steps`, 28);
     });
 
+    // What the newest picture's infotext says of its CFG scale, where that was measured.
+    function feels(tab) {
+        const target = find(`#${prefixOf(tab)}_feels`);
+        if (!target) return;
+        const found = find(`#html_info_${tab}`)?.textContent.match(/Sticky feels like CFG: ([\d.]+)/);
+        const words = found ? `Feels like CFG ${found[1]}: so far would it push without a negative.` : "";
+        if (target.textContent !== words) target.textContent = words;
+    }
+
+    // A comparison is asked for by the Compare button's own answer; Generate then makes it in place of the page's job.
+    const generated = new Set();
+
+    function comparison(tab) {
+        const prefix = prefixOf(tab);
+        const said = find(`#${prefix}_compare_said .sticky-compare`);
+        const { job, state } = said?.dataset ?? {};
+        if (!job) return;
+        if (state === "queued" && !generated.has(job)) {
+            generated.add(job);
+            find(`#${tab}_generate`)?.click();
+        } else if (state === "queued" || state === "running") {
+            find(`#${prefix}_compare_poll`)?.click();
+        }
+    }
+
+    setInterval(() => ["txt2img", "img2img"].forEach(comparison), 1000);
+
     // One timer for both tabs: Gradio has no event that fires for every way a prompt can change (typing, styles, pasting).
     setInterval(() => {
         if (document.hidden) return;
         ["txt2img", "img2img"].forEach((tab) => {
             const target = find(`[id$=${tab}_sticky_preview]`);
             if (target && target.offsetParent !== null) preview(tab);
+            feels(tab);
         });
     }, 600);
 })();

@@ -12,6 +12,7 @@ from lib_sticky.guidance_fields import GuidanceFields
 from lib_sticky.negative_fields import NegativeFields
 from lib_sticky.neglora_fields import NegLoraFields
 from lib_sticky.option import ConfigError, Option, check, option, schema_of, shown
+from lib_sticky.proof_fields import ProofFields
 
 STICKY = "Sticky negatives"
 SAME_CHUNK = "same chunk"
@@ -67,7 +68,7 @@ class StickyFields:
 
 
 @dataclass(frozen=True)
-class Config(NegLoraFields, NegativeFields, GuidanceFields, StickyFields):
+class Config(ProofFields, NegLoraFields, NegativeFields, GuidanceFields, StickyFields):
     """What one job is asked to do; the defaults are what an absent field means, in every version.
 
     Fields are only ever added at the end: the positions of the panel's components, which old API payloads use, are

@@ -10,6 +10,7 @@ from lib_sticky.config import DEFAULTS, Config, ConfigError, changed, parse
 KEY = "Sticky"
 ERROR_KEY = "Sticky error"
 ACTED_KEY = "Sticky acted"
+FEELS_KEY = "Sticky feels like CFG"
 SCHEMA = 1
 
 

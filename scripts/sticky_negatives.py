@@ -8,13 +8,16 @@ import gradio as gr
 from modules import script_callbacks, scripts
 from modules.ui_components import InputAccordion
 
-from lib_sticky.api import routes
-from lib_sticky.hosts import detect, job
+from lib_sticky.api import compare_routes, compare_run, routes
+from lib_sticky.api.compare_jobs import Comparisons
+from lib_sticky.hosts import checkpoints, comparison_job, detect, host_api, job, proof, watch
 from lib_sticky.infotext import KEY
 from lib_sticky.presets import Presets
-from lib_sticky.webui import panel, paste, xyz
+from lib_sticky.webui import compare_controls, panel, paste, xyz
 
 HOST = detect.webui()
+FILES = checkpoints.webui(HOST)
+COMPARISONS = Comparisons()
 
 
 class StickyScript(scripts.Script):
@@ -29,22 +32,39 @@ class StickyScript(scripts.Script):
     def ui(self, is_img2img: bool) -> list:  # noqa: ARG002
         api: Any = gr.JSON(value={}, visible=False, label="Sticky fields (API)", elem_id=self.elem_id("api"))
         api.do_not_save_to_config = True
-        built = panel.build(self.elem_id, InputAccordion, Presets(HOST.data_path() / "sticky" / "presets.json"))
+        presets = Presets(HOST.data_path() / "sticky" / "presets.json")
+        built = panel.build(self.elem_id, InputAccordion, presets, self.compare)
         self.infotext_fields = paste.paste_fields(built, titles)
         self.paste_field_names = [KEY]
-        return [api, *built.fields.values()]
+        return [api, *built.fields.values(), *built.more]
+
+    def compare(self) -> tuple:
+        """The controls of a comparison; the last argument of the script is its ticket."""
+        return (compare_controls.build(self.elem_id, COMPARISONS, FILES.models).ticket,)
+
+    def before_process(self, p, api, *values) -> None:
+        *fields, ticket = values
+        own = slice(self.args_from, self.args_to)
+        compare_run.run(p, HOST, COMPARISONS, api or panel.fields_of(fields), ticket, own)
 
     def process(self, p, api, *values) -> None:
-        job.begin(p, HOST, panel.fields_of(values) if api in (None, {}) else api)
+        if not comparison_job.replaced(p):
+            job.begin(p, HOST, panel.fields_of(values[:-1]) if api in (None, {}) else api)
 
     def process_batch(self, p, *_args, **_kwargs) -> None:
         job.untag(p)
 
     def process_before_every_sampling(self, p, *_args, **_kwargs) -> None:
         job.prepare(p)
+        watch.begin(p, HOST)
 
-    def postprocess_batch(self, p, *_args, **_kwargs) -> None:
+    def postprocess_batch(self, p, *_args, images=None, **_kwargs) -> None:
         job.finish(p)
+        proof.after_batch(p, HOST, images)
+
+    def postprocess(self, p, processed, *_args) -> None:
+        proof.show(p, processed)
+        comparison_job.show(p, processed)
 
 
 def titles() -> list[str]:
@@ -56,6 +76,18 @@ def add_axes() -> None:
     xyz.add_axes(scripts.scripts_data)
 
 
-script_callbacks.on_cfg_denoiser(job.put_in_place)
+def denoise(params) -> None:
+    watch.before(params, HOST)
+    job.put_in_place(params)
+
+
+def started(_demo, app) -> None:
+    routes.add(app, HOST)
+    if checkpoints.serves_api():
+        compare_routes.add(app, host_api.HostApi(app), COMPARISONS, checkpoints.accounts())
+
+
+script_callbacks.on_cfg_denoiser(denoise)
 script_callbacks.on_before_ui(add_axes)
-script_callbacks.on_app_started(lambda _demo, app: routes.add(app, HOST))
+script_callbacks.on_app_started(started)
+script_callbacks.on_script_unloaded(COMPARISONS.close)

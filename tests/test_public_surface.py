@@ -20,17 +20,20 @@ import pytest
 from fastapi import FastAPI
 
 from lib_sticky import infotext
-from lib_sticky.api import merge_routes, routes, untitled_routes
+from lib_sticky.api import compare_routes, merge_routes, routes, untitled_routes
+from lib_sticky.api.compare_jobs import Comparisons
 from lib_sticky.api.merge_jobs import Jobs
 from lib_sticky.api.untitled_runs import Runs
 from lib_sticky.config import OPTIONS, schema
 from lib_sticky.hosts.a1111 import A1111
 from lib_sticky.hosts.checkpoints import FolderCheckpoints
+from lib_sticky.hosts.host_api import HostApi
 from lib_sticky.hosts.webui_painter import WebUIPainter
+from lib_sticky.lab import asked
 from lib_sticky.presets import BUILT_IN, Presets
 from lib_sticky.prompt.packs import PACKS
 from lib_sticky.studio.__main__ import COMMANDS
-from lib_sticky.webui import merge_axes, merge_tab, panel
+from lib_sticky.webui import compare_controls, merge_axes, merge_tab, panel
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTED = ROOT / "public_surface.json"
@@ -42,10 +45,11 @@ def surface(tmp_path: Path) -> dict[str, Any]:
         "elem_ids and labels": components(tmp_path),
         "merge tab": merge_components(tmp_path),
         "infotext": {
-            "keys": [infotext.KEY, infotext.ERROR_KEY, infotext.ACTED_KEY, merge_axes.INFOTEXT_KEY],
+            "keys": [infotext.KEY, infotext.ERROR_KEY, infotext.ACTED_KEY, infotext.FEELS_KEY, merge_axes.INFOTEXT_KEY],
             "schema": infotext.SCHEMA,
         },
         "api fields": schema()["properties"],
+        "compare fields": list(asked.FIELDS),
         "xyz axes": [
             *(f"[Sticky] {about.label}" for about in OPTIONS.values()),
             *(merge_axes.PREFIX + name for name in (merge_axes.WITH, merge_axes.ALPHA)),
@@ -66,8 +70,16 @@ def titles(path: Path) -> list[str]:
 
 def components(tmp_path: Path) -> dict[str, Any]:
     with gr.Blocks() as blocks:
-        panel.build(lambda item: f"script_txt2img_sticky_{item}", _switch, Presets(tmp_path / "presets.json"))
+        panel.build(_elem_id, _switch, Presets(tmp_path / "presets.json"), _compare)
     return named(blocks)
+
+
+def _elem_id(item: str) -> str:
+    return f"script_txt2img_sticky_{item}"
+
+
+def _compare() -> tuple[Any, ...]:
+    return (compare_controls.build(_elem_id, Comparisons(), tuple).ticket,)
 
 
 def merge_components(tmp_path: Path) -> dict[str, Any]:
@@ -98,6 +110,7 @@ def mounted() -> list[str]:
     files = FolderCheckpoints(Path())
     merge_routes.add(app, files, Jobs(files), {})
     untitled_routes.add(app, Runs(WebUIPainter(), Path()), {})
+    compare_routes.add(app, HostApi(app), Comparisons(), {})
     return sorted(f"{' '.join(sorted(route.methods))} {route.path}" for route in app.routes[before:])  # type: ignore[attr-defined]
 
 

@@ -88,7 +88,7 @@ class JobQueue(Generic[OrderT, StateT]):
             if job is None or not job.active:
                 return False
             job.stop.set()
-            if job.state.state == "queued":
+            if job in self._waiting:
                 self._waiting.remove(job)
                 self.tell(job, state="cancelled", message="cancelled before it began")
             else:

@@ -6,7 +6,9 @@ from typing import Any
 
 from lib_sticky.guidance.selection import Selection
 from lib_sticky.hosts.a1111_pass import A1111Pass
+from lib_sticky.hosts.a1111_watch import A1111Watch
 from lib_sticky.hosts.base import Guiding
+from lib_sticky.hosts.watch import JobWatch, PassWatch
 from lib_sticky.hosts.webui import WebUI
 
 
@@ -17,6 +19,9 @@ class A1111(WebUI):
 
     def guide(self, p: Any, selection: Selection, scale: float | None, *, untitled: bool) -> Guiding:
         return A1111Pass(p, selection, scale, untitled=untitled)
+
+    def watch(self, p: Any, watch: JobWatch) -> PassWatch:
+        return A1111Watch(p, watch)
 
     def count_tokens(self, text: str) -> int | None:
         from modules import sd_hijack, sd_models

@@ -42,6 +42,21 @@ class Form:
         return x if self.alpha is None else x * self.alpha**0.5
 
 
+def form_at(denoiser: Any, level: float) -> Form:
+    """The form of a call of A1111's `denoiser` at what its sampler calls sigma."""
+    alphas = getattr(denoiser, "alphas", None)
+    if alphas is None:
+        return Form(level)
+    alpha = float(alphas[int(level)])
+    return Form(space.sigma(alpha), alpha)
+
+
+def model_call(denoiser: Any, x: Tensor, level: float, conds: Any, image_cond: Tensor) -> Tensor:
+    """One more call of the model behind A1111's `denoiser`, a row for each image."""
+    texts = conds if isinstance(conds, dict) else {"c_crossattn": [conds]}
+    return denoiser.inner_model(x, x.new_full((x.shape[0],), level), cond={**texts, "c_concat": [image_cond]})
+
+
 @dataclass(frozen=True)
 class Layout:
     """The rows of a call in order: the parts of every image's prompt, `extra` passes, the negative of every image.

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib_sticky.guidance import space
 from lib_sticky.guidance.cfg_pp import for_euler
 from lib_sticky.guidance.combine import Guided, Record, combine
 from lib_sticky.guidance.displace import State
@@ -23,7 +22,7 @@ from lib_sticky.guidance.passes import Pass, Step
 from lib_sticky.guidance.plan import plan_step
 from lib_sticky.guidance.sag import Degraded, attention_mask, degrade, degraded_input
 from lib_sticky.guidance.selection import Selection, Technique
-from lib_sticky.hosts.a1111_calls import Form, Layout, parts_of_prompts
+from lib_sticky.hosts.a1111_calls import Form, Layout, form_at, model_call, parts_of_prompts
 from lib_sticky.hosts.a1111_limits import unet_parts, within
 from lib_sticky.hosts.rows import joined, spread, taken
 from lib_sticky.hosts.unet_hooks import Seen, Wanted, hooked
@@ -115,14 +114,7 @@ class A1111Pass:
         seen = self._calls.enter_context(hooked(parts_now, wanted)) if parts_now else Seen()
         conds = {Pass.COND: params.text_cond, Pass.UNCOND: params.text_uncond, Pass.NULL: null}
         scale = None if self.scale is None else step.scale
-        self._call = _Call(layout, self._form_at(level), level, x, conds, params.image_cond, scale, seen)
-
-    def _form_at(self, level: float) -> Form:
-        alphas = getattr(self.denoiser, "alphas", None)
-        if alphas is None:
-            return Form(level)
-        alpha = float(alphas[int(level)])
-        return Form(space.sigma(alpha), alpha)
+        self._call = _Call(layout, form_at(self.denoiser, level), level, x, conds, params.image_cond, scale, seen)
 
     def _step(self, params: Any, parts: Sequence[Sequence[tuple[int, float]]], null: Any) -> Step:
         denoiser, level = self.denoiser, float(params.sigma[0])
@@ -138,7 +130,7 @@ class A1111Pass:
             cond_equals_null=null is not None and not composed and same_conditioning(params.text_cond, null),
             uncond_skipped=self._skips(level),
             and_prompt=composed,
-            sigma=self._form_at(level).sigma,
+            sigma=form_at(self.denoiser, level).sigma,
             sigma_next=after,
         )
 
@@ -149,7 +141,7 @@ class A1111Pass:
             return None
         at = min(range(len(levels)), key=lambda i: abs(levels[i] - level))
         if levels[0] < levels[-1]:
-            return self._form_at(levels[max(at - 1, 0)]).sigma
+            return form_at(self.denoiser, levels[max(at - 1, 0)]).sigma
         return levels[min(at + 1, len(levels) - 1)]
 
     def _skips(self, level: float) -> bool:
@@ -237,10 +229,5 @@ class A1111Pass:
             if parts and Technique.FREEU in layout.plan.acting:
                 wanted = Wanted([], (x.shape[-2], x.shape[-1]), layout.plan.step.index, freeu=self.selection.freeu)
                 stack.enter_context(hooked(parts, wanted))
-            out = self._model(again, call.level, conds, call.image_cond[: layout.images])
+            out = model_call(self.denoiser, again, call.level, conds, call.image_cond[: layout.images])
         return Degraded(image, form.denoised(again, out))
-
-    def _model(self, x: Tensor, level: float, conds: Any, image_cond: Tensor) -> Tensor:
-        texts = conds if isinstance(conds, dict) else {"c_crossattn": [conds]}
-        cond = {**texts, "c_concat": [image_cond]}
-        return self.denoiser.inner_model(x, x.new_full((x.shape[0],), level), cond=cond)

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lib_sticky.guidance.combine import Record
 from lib_sticky.guidance.selection import Selection
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from lib_sticky.hosts.watch import JobWatch, PassWatch
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,18 @@ class Host(Protocol):
 
         scale: the CFG scale to use, None for the host's own. untitled: the prompt's parts do not count.
         """
+        ...
+
+    def watch(self, p: Any, watch: JobWatch) -> PassWatch:
+        """Let `watch` see the pass that is about to be sampled."""
+        ...
+
+    def decoded(self, latent: Any) -> Image.Image:
+        """The picture that the VAE makes of one latent [C, h, w], a tensor or an array."""
+        ...
+
+    def load(self) -> None:
+        """Load the model that is chosen, if that has not happened yet."""
         ...
 
     def cfg_scale(self, p: Any) -> float:

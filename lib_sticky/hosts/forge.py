@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from lib_sticky.hosts.base import Facts
+from lib_sticky.hosts.forge_watch import ForgeWatch
+from lib_sticky.hosts.watch import JobWatch, PassWatch
 from lib_sticky.hosts.webui import WebUI
 
 
@@ -22,6 +24,17 @@ class Forge(WebUI):
 
     def cfg_scale(self, p: Any) -> float:
         return float(p.hr_cfg if getattr(p, "is_hr_pass", False) else p.cfg_scale)
+
+    def watch(self, p: Any, watch: JobWatch) -> PassWatch:
+        from backend.sampling.condition import compile_conditions
+        from backend.sampling.sampling_function import calc_cond_uncond_batch
+
+        return ForgeWatch(p, watch, compile_conditions, calc_cond_uncond_batch)
+
+    def load(self) -> None:
+        from modules import sd_models
+
+        sd_models.forge_model_reload()
 
     def repeats_are_neutral(self) -> bool:
         """Only UNets read text through cross-attention alone; `is_sd2` is gone in Neo."""

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from lib_sticky.hosts.base import Facts
+from lib_sticky.hosts.forge_watch import ForgeWatch
+from lib_sticky.hosts.watch import JobWatch, PassWatch
 from lib_sticky.hosts.webui import WebUI
 
 
@@ -26,6 +28,12 @@ class ForgeLdm(WebUI):
     def cfg_scale(self, p: Any) -> float:
         hires_scale = getattr(p, "hr_cfg", 0) if getattr(p, "is_hr_pass", False) else 0
         return float(hires_scale or p.cfg_scale)
+
+    def watch(self, p: Any, watch: JobWatch) -> PassWatch:
+        from ldm_patched.modules.samplers import calc_cond_uncond_batch
+        from modules_forge.forge_sampler import cond_from_a1111_to_patched_ldm
+
+        return ForgeWatch(p, watch, cond_from_a1111_to_patched_ldm, calc_cond_uncond_batch)
 
     def count_tokens(self, text: str) -> int | None:
         from modules import sd_hijack, sd_models

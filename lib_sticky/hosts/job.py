@@ -11,12 +11,12 @@ from lib_sticky.config import Config, ConfigError, changed, parse
 from lib_sticky.guidance.report import short
 from lib_sticky.guidance.selection import Selection
 from lib_sticky.guidance_fields import NULL_HOST
-from lib_sticky.hosts import neglora_job
+from lib_sticky.hosts import neglora_job, proof
 from lib_sticky.hosts.base import Guiding, Host, Texts
 from lib_sticky.hosts.neglora_pass import NegLoraPass
 from lib_sticky.hosts.nothing import empty, untitled
 from lib_sticky.hosts.selected import cfg_scale, selected
-from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, KEY, dump
+from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, FEELS_KEY, KEY, dump
 from lib_sticky.lora.sides import SidedLoras, on_text
 from lib_sticky.prompt.negative import acts, tracked_text
 from lib_sticky.prompt.warnings import warnings
@@ -25,7 +25,7 @@ ATTRIBUTE = "sticky_job"
 OVERRIDES = "sticky_overrides"
 """Where an XYZ axis leaves the fields of its cell on `p`."""
 
-OWN_KEYS = {KEY, ERROR_KEY, ACTED_KEY}
+OWN_KEYS = {KEY, ERROR_KEY, ACTED_KEY, FEELS_KEY}
 
 log = logging.getLogger("sticky")
 
@@ -67,9 +67,10 @@ def begin(p: Any, host: Host, values: Any) -> None:
             return
         neglora_job.check(config, p)
     except ConfigError as error:
-        _refuse(p, error)
+        refuse(p, error)
         return
     setattr(p, ATTRIBUTE, Job(config, host))
+    proof.begin(p, config)
     # A copy, because XYZ cells share the dict (copy.copy of p).
     p.extra_generation_params = {**p.extra_generation_params, KEY: dump(config)}
 
@@ -175,12 +176,13 @@ def _schedules(job: Job, p: Any) -> Any:
 def _forget(p: Any) -> None:
     if hasattr(p, ATTRIBUTE):
         delattr(p, ATTRIBUTE)
+    proof.begin(p, Config())
     if OWN_KEYS & set(p.extra_generation_params):
         kept = {key: value for key, value in p.extra_generation_params.items() if key not in OWN_KEYS}
         p.extra_generation_params = kept
 
 
-def _refuse(p: Any, error: ConfigError) -> None:
+def refuse(p: Any, error: Exception) -> None:
     """Make the host's own next call on `p` raise: the API then answers 422 with the message, the page shows it."""
     log.error("%s", error)
 

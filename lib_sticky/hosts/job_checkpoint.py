@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
+from lib_sticky.config import ConfigError
 from lib_sticky.hosts.checkpoints import LoadFailed, WebUICheckpoints
 
-_OPTION = "sd_model_checkpoint"
+CHECKPOINT = "sd_model_checkpoint"
+"""The host's option, which a job may override."""
 
 
 class JobCheckpoint(Protocol):
@@ -34,12 +36,10 @@ class WebUIJobCheckpoint:
         self._checkpoints = checkpoints
 
     def chosen(self, p: Any) -> str:
-        from modules import sd_models, shared
-
-        title = p.override_settings.get(_OPTION) or shared.opts.data.get(_OPTION)
-        info = sd_models.get_closet_checkpoint_match(title)
-        if info is None:
-            raise LoadFailed(f"the WebUI has no checkpoint {title!r}; choose one first")
+        try:
+            info = job_checkpoint(p)
+        except ConfigError as error:
+            raise LoadFailed(str(error)) from None
         path = Path(os.path.realpath(os.path.dirname(info.filename)), os.path.basename(info.filename))
         for folder in self._checkpoints.checkpoint_folders():
             if path.is_relative_to(folder):
@@ -48,9 +48,26 @@ class WebUIJobCheckpoint:
 
     def use(self, p: Any, path: Path) -> None:
         # A new dict: the cells of a grid are shallow copies of one p and would otherwise share it.
-        p.override_settings = {**p.override_settings, _OPTION: self._checkpoints.listed(path).name}
+        p.override_settings = {**p.override_settings, CHECKPOINT: self._checkpoints.listed(path).name}
 
     def interrupted(self) -> bool:
         from modules import shared
 
         return bool(shared.state.interrupted)
+
+
+def job_checkpoint(p: Any) -> Any:
+    """What the host knows of the checkpoint that the job `p` uses. ConfigError where it has none."""
+    from modules import shared
+
+    return checkpoint(CHECKPOINT, p.override_settings.get(CHECKPOINT) or shared.opts.data.get(CHECKPOINT))
+
+
+def checkpoint(field: str, title: Any) -> Any:
+    """What the host knows of a checkpoint by its name or title. ConfigError that names `field` where it has none."""
+    from modules import sd_models
+
+    info = sd_models.get_closet_checkpoint_match(title)
+    if info is None:
+        raise ConfigError(field, f"the WebUI has no checkpoint {title!r}; choose one of its list")
+    return info

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from PIL import Image
+
 from lib_sticky.guidance.combine import Record
 from lib_sticky.guidance.conditioning import stack, token_counts
 from lib_sticky.guidance.selection import Selection
 from lib_sticky.hosts.base import Facts, Guiding, Texts
+from lib_sticky.hosts.watch import JobWatch, PassWatch
 
 
 @dataclass
@@ -97,6 +101,22 @@ class WebUI:
         if selection == Selection() and scale is None:
             return Unguided(())
         return Unguided((f"guidance techniques and a CFG scale of Untitled's own do not act on {self.name}",))
+
+    def watch(self, p: Any, watch: JobWatch) -> PassWatch:
+        raise NotImplementedError
+
+    def decoded(self, latent: Any) -> Image.Image:
+        from modules import devices, sd_samplers_common
+
+        sample = torch.as_tensor(latent, device=devices.device, dtype=torch.float32)[None]
+        picture = sd_samplers_common.samples_to_images_tensor(sample, approximation=0)[0].float()
+        values = ((picture + 1) / 2).clamp(0, 1).movedim(0, 2).cpu().numpy()
+        return Image.fromarray((values * 255).astype("uint8"))
+
+    def load(self) -> None:
+        from modules import shared
+
+        _ = shared.sd_model  # Loads on being asked for.
 
     def repeats_are_neutral(self) -> bool:
         """Whether the loaded model reads its text through cross-attention only."""

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from .compare import Delta, Design, Setting, Taken, Way, cell, deltas, refusal
+from .by_model import ByModel, by_model
+from .compare import Delta, Design, Setting, Taken, Way, cell, deltas, refusal, settings
 from .compare_tables import columns, deltas_csv, pictures_csv, push_by_step, rows, shares_of, steps_csv
 from .comparing import Plan, picture_key, strip_key
 from .labelled import labelled
@@ -94,6 +95,21 @@ def gathered(entries: Sequence[tuple[Place, Entry]], design: Design) -> Gathered
 
 
 @dataclass(frozen=True)
+class Written:
+    """What was written into `folder`: the report, a grid for each setting, and tables, as names below it."""
+
+    folder: Path
+    report: str
+    grids: tuple[str, ...]
+    tables: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where the report is."""
+        return self.folder / self.report
+
+
+@dataclass(frozen=True)
 class Reporting:
     """A finished comparison and what is to be said of it."""
 
@@ -101,19 +117,20 @@ class Reporting:
     telling: Telling
     folder: Path
 
-    def write(self) -> Path:
-        """The report's path; it is written, beside any older one, unless there is one of these very pictures."""
+    def write(self) -> Written:
+        """The report; it is written, beside any older one, unless there is one of these very pictures."""
         manifest = Manifest(self.folder)
         entries = entries_of(manifest, self.plan, list(self.telling.kind.design.about))
         known = hashlib.sha256(repr([(entry.file, entry.sha256) for _, entry in entries]).encode()).hexdigest()
         for before in manifest.notes("report"):
-            if before["pictures"] == known and (self.folder / before["file"]).is_file():
-                return self.folder / before["file"]
-        path = self._write(manifest, gathered(entries, self.telling.kind.design))
-        manifest.note(report={"file": path.name, "pictures": known})
-        return path
+            if before["pictures"] == known and (self.folder / before["report"]).is_file():
+                return Written(self.folder, before["report"], tuple(before["grids"]), tuple(before["tables"]))
+        written = self._write(manifest, gathered(entries, self.telling.kind.design))
+        about = {"report": written.report, "grids": written.grids, "tables": written.tables, "pictures": known}
+        manifest.note(report=about)
+        return written
 
-    def _write(self, manifest: Manifest, data: Gathered) -> Path:
+    def _write(self, manifest: Manifest, data: Gathered) -> Written:
         telling = self.telling
         files = [
             *telling.tables(data.taken, data.found),
@@ -121,8 +138,15 @@ class Reporting:
             ("pictures.csv", pictures_csv(data.taken, telling.kind.design), "every metric of every picture"),
             ("steps.csv", steps_csv(data.logs), "what guidance did to each picture on each step"),
         ]
+        turned = by_model(data.taken, telling.kind.design.about)
+        if turned:
+            files.append(
+                ("checkpoints.csv", deltas_csv(turned.found), "every checkpoint against the first, arm by arm")
+            )
         names = [(write_new(self.folder, name, text).name, about) for name, text, about in files]
         sections = [self._section(manifest, data, setting) for setting in self.plan.settings]
+        if turned:
+            sections += [self._checkpoints(data, turned, setting) for setting in settings(turned.taken)]
         about = telling.kind.design.about
         method = (
             *(f"{arm.value}, {about[arm]}: {telling.kind.explained[arm]}" for arm in about),
@@ -130,7 +154,8 @@ class Reporting:
         )
         facts = [*telling.facts(), *_effort(manifest)]
         report = Report(telling.kind.title, telling.prompt, facts, refusal(data.found), sections, method, names)
-        return write_new(self.folder, "report.html", page(report))
+        path = write_new(self.folder, "report.html", page(report))
+        return Written(self.folder, path.name, tuple(each.grid for each in sections), tuple(name for name, _ in names))
 
     def _section(self, manifest: Manifest, data: Gathered, setting: Setting) -> Section:
         design = self.telling.kind.design
@@ -146,6 +171,17 @@ class Reporting:
         grid = self._grid(data, setting)
         return Section(setting.label, notes, grid, cells, columns(design), first, more, pushes)
 
+    def _checkpoints(self, data: Gathered, turned: ByModel, setting: Setting) -> Section:
+        """One arm under one setting, checkpoint beside checkpoint."""
+        first, more = rows(turned.taken, turned.found, setting, turned.design)
+        notes = shares_of(turned.taken, setting, turned.design)
+        heads = list(turned.design.about.values())
+        grid = self._sheet(setting, heads, turned.taken, list(turned.design.about), data.texts)
+        names = ", ".join(f"{way.value} is {name}" for way, name in turned.design.about.items())
+        return Section(
+            f"Checkpoints: {setting.label}", [f"{names}.", *notes], grid, [], columns(turned.design), first, more, {}
+        )
+
     def _cell(self, manifest: Manifest, data: Gathered, setting: Setting, arm: Way) -> Cell:
         own = cell(data.taken, setting, arm)
         pictures = [Picture(each.seed, each.file, data.texts[each.file]) for each in own]
@@ -154,15 +190,22 @@ class Reporting:
         return Cell(label, self.telling.kind.explained[arm], negative, pictures, strip)
 
     def _grid(self, data: Gathered, setting: Setting) -> str:
-        """The first seeds of all arms in one picture; its path below the folder."""
         arms = list(self.telling.kind.design.about)
+        heads = [self.telling.head(setting, arm) for arm in arms]
+        marked = self.telling.kind.marked
+        return self._sheet(setting, heads, data.taken, arms, data.texts, marked)
+
+    def _sheet(
+        self, setting: Setting, heads: Sequence[str], taken: Sequence[Taken], arms: Sequence[Way],
+        texts: Mapping[str, str], marked: Way | None = None,
+    ) -> str:  # fmt: skip
+        """The first seeds of all arms in one picture, with the infotext of `marked` or the last; its path below."""
         seeds = self.plan.all_seeds()[:GRID_ROWS]
-        by_place = {(each.arm, each.seed): each.file for each in data.taken if each.setting == setting}
+        by_place = {(each.arm, each.seed): each.file for each in taken if each.setting == setting}
         pictures = [[Image.open(self.folder / by_place[arm, seed]) for arm in arms] for seed in seeds]
         some = "" if len(seeds) == self.plan.seeds else f" (first {len(seeds)} of {self.plan.seeds} seeds)"
-        heads = [self.telling.head(setting, arm) for arm in arms]
         sheet = labelled(f"{setting.label}{some}", heads, [f"seed {seed}" for seed in seeds], pictures)
-        text = data.texts[by_place[self.telling.kind.marked, seeds[0]]]
+        text = texts[by_place[marked or arms[-1], seeds[0]]]
         return save(sheet, self.folder / "grids", setting.name, text).relative_to(self.folder).as_posix()
 
 

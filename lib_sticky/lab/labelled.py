@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from .fonts import width_of, write
 
 _PAPER, _INK, _FAINT = (255, 255, 255), (30, 30, 30), (110, 110, 110)
 _GAP = 6
+_LARGE, _SMALL = 15, 12
 _LEAST, _MOST = 128, 512
 """Smaller pictures are repeated to whole multiples, so that their pixels can be seen; larger ones are averaged down."""
 
@@ -23,27 +26,26 @@ def labelled(
     if not pictures or not pictures[0]:
         raise ValueError("a sheet needs at least one picture")
     width, height = _shown(pictures[0][0])
-    font, small = ImageFont.load_default(size=15), ImageFont.load_default(size=12)
-    left = _GAP + round(max(font.getlength(row) for row in rows)) + _GAP
+    left = _GAP + max(width_of(row, _LARGE) for row in rows) + _GAP
     line = 22
     below = 18 if captions else 0
     top = _GAP + 2 * line
-    across = max(width, *(round(font.getlength(label)) for label in columns)) + _GAP
+    across = max(width, *(width_of(label, _LARGE) for label in columns)) + _GAP
     down = height + below + _GAP
-    wide = max(left + len(columns) * across, round(font.getlength(title)) + 2 * _GAP)
+    wide = max(left + len(columns) * across, width_of(title, _LARGE) + 2 * _GAP)
     sheet = Image.new("RGB", (wide, top + len(rows) * down), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, _GAP), title, fill=_INK, font=font)
+    write(draw, (_GAP, _GAP), title, _LARGE, _INK)
     for index, label in enumerate(columns):
-        draw.text((left + index * across, _GAP + line), label, fill=_INK, font=font)
+        write(draw, (left + index * across, _GAP + line), label, _LARGE, _INK)
     for row, label in enumerate(rows):
         y = top + row * down
-        draw.text((_GAP, y + height // 2 - 8), label, fill=_INK, font=font)
+        write(draw, (_GAP, y + height // 2 - 8), label, _LARGE, _INK)
         for column, picture in enumerate(pictures[row]):
             x = left + column * across
             sheet.paste(_resized(picture, (width, height)), (x, y))
             if captions and captions[row][column]:
-                draw.text((x, y + height + 1), captions[row][column], fill=_FAINT, font=small)
+                write(draw, (x, y + height + 1), captions[row][column], _SMALL, _FAINT)
     return sheet
 
 

@@ -51,7 +51,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """One setting: sentences on it, its grid, its arms, its tables, and how far guidance pushed by step."""
+    """One setting: sentences on it, its grid, its arms, its tables, and how far guidance pushed by step.
+
+    A section without cells and pushes shows pictures of other sections in another order.
+    """
 
     label: str
     notes: Sequence[str]
@@ -114,9 +117,10 @@ def _slider() -> str:
 
 def _data(sections: Sequence[Section]) -> str:
     """What the slider's script needs; `<` is escaped so that no text can end the script element."""
-    cells = [(section, cell) for section in sections for cell in section.cells]
+    arms = [section for section in sections if section.cells]
+    cells = [(section, cell) for section in arms for cell in section.cells]
     seeds = [picture.seed for picture in cells[0][1].pictures]
-    last = len(cells) - len(sections[-1].cells)
+    last = len(cells) - len(arms[-1].cells)
     found = {
         "seeds": seeds,
         "left": last,
@@ -139,14 +143,18 @@ def _section(section: Section) -> str:
             "<h3>Differences, seed by seed</h3>",
             _table(section.columns, section.rows),
             f"<details><summary>All the other metrics</summary>{rest}</details>",
-            "<h3>What the guidance did at each step</h3>",
-            step_chart(
-                section.pushes, "How far guidance moved the prediction, by step (rms of D − D_c, median of seeds)"
-            ),
+            _pushes(section.pushes),
             *(_strip(cell) for cell in section.cells),
             "</section>",
         ]
     )
+
+
+def _pushes(pushes: Mapping[str, Sequence[float]]) -> str:
+    if not pushes:
+        return ""
+    about = "How far guidance moved the prediction, by step (rms of D − D_c, median of seeds)"
+    return "<h3>What the guidance did at each step</h3>" + step_chart(pushes, about)
 
 
 def _pictures(section: Section) -> str:

@@ -14,6 +14,7 @@ from lib_sticky.negative_fields import NEGATIVE
 from lib_sticky.prompt.emphasis import BREAK, emphasis
 from lib_sticky.prompt.interval import on_interval
 from lib_sticky.prompt.negative import tracked_text
+from lib_sticky.proof_fields import PROOF
 
 from .compare import ABOUT, EXPLAINED, Arm, Delta, Setting, Taken, Way
 from .compare import STICKY as DESIGN
@@ -56,12 +57,10 @@ class Arms:
 
     @classmethod
     def of(cls, config: Config, count_tokens: Callable[[str], int]) -> Arms:
-        """The arms around `config`. ConfigError where it has no terms."""
-        if not config.terms.strip():
-            raise ConfigError("terms", "are empty; without them a sticky negative is the prompt itself, which is CFG 1")
-        if config.untitled:
-            raise ConfigError("untitled", "has no prompt for a negative to track; turn it off to compare")
-        return cls(replace(config, enabled=True), placebo(config.terms, count_tokens))
+        """The arms around `config`. ConfigError as `check`."""
+        check(config)
+        shown = {name: DEFAULTS[name] for name in in_group(PROOF)}  # A comparison has strips and probes of its own.
+        return cls(replace(config, enabled=True, **shown), placebo(config.terms, count_tokens))
 
     def negative(self, arm: Way) -> str:
         """What is typed as the negative."""
@@ -76,6 +75,16 @@ class Arms:
             return replace(self.config, terms=self.placebo)
         shaping = {name: DEFAULTS[name] for name in (*in_group(STICKY), *in_group(NEGATIVE))}
         return replace(self.config, **shaping)
+
+
+def check(config: Config) -> None:
+    """ConfigError where there is nothing to compare."""
+    if not config.terms.strip():
+        raise ConfigError("terms", "are empty; without them a sticky negative is the prompt itself, which is CFG 1")
+    if config.untitled:
+        raise ConfigError("untitled", "has no prompt for a negative to track; turn it off to compare")
+    if config.neglora:
+        raise ConfigError("neglora", "has a comparison of its own (run.py neglora compare); leave it empty here")
 
 
 def placebo(terms: str, count_tokens: Callable[[str], int]) -> str:

@@ -48,8 +48,9 @@ class Watched:
     def take(self, seen: Seen) -> None:
         """Measure one step of all images."""
         started = time.perf_counter()
-        if seen.step == 1:
-            self.frames.clear()  # Of an earlier pass over the same picture.
+        if seen.step == 1:  # What was kept is of an earlier pass over the same pictures.
+            for kept in (self.frames, self.steps, self.probes):
+                kept.clear()
         self.calls += 1
         self.last = seen
         if self.measures:

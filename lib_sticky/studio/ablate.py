@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_sticky.config import ConfigError
+from lib_sticky.proof_fields import PROOF
 from lib_sticky.studio.flags import add_job_flags, folder_and_model, job_of
 from lib_sticky.studio.job import Job, JobError
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
         description="Make the same seeds with all undesirable terms and with each of them left out, and sort the terms "
         "by how much they change the picture. The negative is the sticky one.",
     )
-    add_job_flags(parser)
+    add_job_flags(parser, without=PROOF)
     parser.add_argument("--seeds", type=int, default=8, metavar="N", help="how many seeds (default: 8)")
     parser.add_argument("--model", default="", metavar="PATH", help="a model file or folder (default: the shipped one)")
     parser.add_argument("--out", default="out", metavar="DIR", help="where the sheet and the table go (default: out)")

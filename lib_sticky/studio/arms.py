@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from lib_sticky import __version__
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.lab.compare import Setting, Way
 from lib_sticky.lab.comparing import Plan
+from lib_sticky.lab.folder_name import named
 from lib_sticky.lab.sticky_arms import ORDER, Arms
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.noise_levels import NoiseLevels
@@ -77,9 +74,7 @@ def swept(parts: Sequence[Comparison]) -> Comparison:
 def folder_name(comparison: Comparison, models: Sequence[Path]) -> str:
     """The same for the same comparison of unchanged models, so that a repeated command goes on where it stopped."""
     known = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _files(models)]
-    told = json.dumps([asdict(comparison), known, __version__], sort_keys=True)
-    words = re.sub(r"[^a-z0-9]+", "-", comparison.base.prompt.lower()).strip("-")[:40].strip("-")
-    return f"compare-{words or 'prompt'}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    return named(comparison.base.prompt, [asdict(comparison), known])
 
 
 def _files(models: Sequence[Path]) -> list[Path]:

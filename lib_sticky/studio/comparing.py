@@ -74,7 +74,7 @@ def reported(maker: StudioMaker, folder: Path, command: str) -> Path:
     comparison, plan = maker.comparison, maker.comparison.plan
     base, by = comparison.base, f"sticky studio {__version__}: {command}"
     telling = StickyTelling(comparison.arms, plan, Manifest(folder), base.prompt, maker.model, base.sampler, by)
-    return Reporting(plan, telling, folder).write()
+    return Reporting(plan, telling, folder).write().path
 
 
 def one_model(host: Diffusers) -> Open:

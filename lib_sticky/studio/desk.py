@@ -16,10 +16,11 @@ from lib_sticky import __version__
 from lib_sticky.config import ConfigError
 from lib_sticky.hosts.base import Facts
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.lab.png import save
+from lib_sticky.lab.png import QUICK, save
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.making import Made, make, settled, without_and_with
 from lib_sticky.studio.models import ModelError, chosen, open_model
+from lib_sticky.studio.proving import filmstrip_of, scale_in_words, watch_for
 from lib_sticky.studio.side_by_side import side_by_side
 
 
@@ -90,15 +91,21 @@ class Desk:
     def _pictures(self, host: Diffusers, model: str, job: Job, compare: bool) -> Iterator[Shown]:
         jobs = without_and_with(job) if compare else (job,)
         made: list[Made] = []
+        beside: list[tuple[Image.Image | None, str]] = []
         for number, each in enumerate(jobs):
+            watch = watch_for(host, each)
             for event in make(host, each, model):
                 if isinstance(event, Made):
                     made.append(event)
+                    if watch:
+                        beside.append((filmstrip_of(host, event, watch, _label(each)), scale_in_words(each, watch)))
                 else:
+                    if watch:
+                        watch.see(event)
                     yield Shown(progress(number * event.steps + event.step, len(jobs) * event.steps))
-        yield self._saved(made, compare)
+        yield self._saved(made, compare, beside)
 
-    def _saved(self, made: Sequence[Made], compare: bool) -> Shown:
+    def _saved(self, made: Sequence[Made], compare: bool, beside: Sequence[tuple[Image.Image | None, str]]) -> Shown:
         files: list[str] = []
         texts: list[str] = []
         for each in made:
@@ -109,17 +116,20 @@ class Desk:
             sheet = compared(made)
             files.insert(0, str(save(sheet, self.out, f"{made[0].job.seed}-compare", texts[-1])))
             texts.insert(0, texts[-1])
-        return Shown(said(f"Saved in {self.out}."), tuple(files), tuple(texts))
+        for strip in filter(None, (strip for strip, _ in beside)):
+            files.append(str(save(strip, self.out, f"{made[0].job.seed}-filmstrip", texts[-1], QUICK)))
+            texts.append(texts[-1])
+        words = [f"Saved in {self.out}.", *(f"{words}." for _, words in beside if words)]
+        return Shown(said(" ".join(words)), tuple(files), tuple(texts))
 
 
 def compared(made: Sequence[Made]) -> Image.Image:
     """The pictures of each job in a column of its own, labelled."""
-    return side_by_side(
-        [
-            (f"{'with' if each.job.config.enabled else 'without'} Sticky, CFG {each.job.cfg:g}", each.pictures)
-            for each in made
-        ]
-    )
+    return side_by_side([(_label(each.job), each.pictures) for each in made])
+
+
+def _label(job: Job) -> str:
+    return f"{'with' if job.config.enabled else 'without'} Sticky, CFG {job.cfg:g}"
 
 
 def said(words: str) -> str:

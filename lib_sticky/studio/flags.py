@@ -20,12 +20,15 @@ SWITCH = "sticky"
 """The flag of the config's `enabled` field."""
 
 
-def add_job_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag for each field of Job and of Config."""
+def add_job_flags(parser: argparse.ArgumentParser, without: str = "") -> None:
+    """One flag for each field of Job and of Config; the group `without` keeps its defaults."""
     pictures = parser.add_argument_group("picture")
     for name, about in jobs.OPTIONS.items():
         _add(pictures, name, about, jobs.DEFAULTS[name])
     for group, options in groupby(config.OPTIONS.items(), lambda item: item[1].group):
+        if group == without:
+            parser.set_defaults(**{name: config.DEFAULTS[name] for name, _ in options})
+            continue
         shown = parser.add_argument_group(group)
         for name, about in options:
             _add(shown, name, about, config.DEFAULTS[name])

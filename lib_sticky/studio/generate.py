@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         if found.feels_like:
             job = _felt(host, job, found.feels_like)
-        return _run(host, path.stem, job, out, compare=found.compare, strips=found.filmstrip)
+        return _run(host, path.stem, job, out, compare=found.compare)
     except (ConfigError, JobError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
@@ -51,34 +51,30 @@ def _parser() -> argparse.ArgumentParser:
         "--compare", action="store_true", help="make each picture without and with Sticky, and both side by side"
     )
     files.add_argument(
-        "--filmstrip", choices=("fast", "vae"), default="",
-        help="also draw what the model predicted on the way: fast by a linear map, or by the VAE",
-    )  # fmt: skip
-    files.add_argument(
         "--feels-like", type=float, default=0.0, metavar="X",
         help="choose the CFG scale at which the negative pushes as far as CFG X does without one; one more picture",
     )  # fmt: skip
     return parser
 
 
-def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool, strips: str) -> int:
-    from lib_sticky.lab.png import save
+def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool) -> int:
+    from lib_sticky.lab.png import QUICK, save
     from lib_sticky.studio.making import settled, without_and_with
+    from lib_sticky.studio.proving import filmstrip_of, scale_in_words, watch_for
     from lib_sticky.studio.side_by_side import side_by_side
-    from lib_sticky.studio.strips import strip_of
-    from lib_sticky.studio.watching import Watch
 
     job = settled(job, host)
     columns: list[tuple[str, Made]] = []
     for each in without_and_with(job) if compare else (job,):
-        watch = Watch(strip=True, measures=False) if strips else None
+        watch = watch_for(host, each)
         made = _made(host, each, model, watch)
         for index, (picture, text) in enumerate(zip(made.pictures, made.infotexts, strict=True)):
             print(save(picture, out, str(each.seed + index), text))
         label = f"{'with' if each.config.enabled else 'without'} Sticky, CFG {each.cfg:g}"
-        if watch:
-            strip = strip_of(host, made, watch, strips, f"{label}, seed {each.seed}")
-            print(save(strip, out, f"{each.seed}-filmstrip", made.infotexts[0]))
+        if watch and (words := scale_in_words(each, watch)):
+            print(words, file=sys.stderr)
+        if watch and (strip := filmstrip_of(host, made, watch, label)):
+            print(save(strip, out, f"{each.seed}-filmstrip", made.infotexts[0], QUICK))
         columns.append((label, made))
     if compare:
         sheet = side_by_side([(label, made.pictures) for label, made in columns])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from lib_sticky.lab.fonts import write
 
 _PAPER = (255, 255, 255)
 _INK = (30, 30, 30)
@@ -18,14 +20,13 @@ def side_by_side(columns: Sequence[tuple[str, Sequence[Image.Image]]]) -> Image.
     first = columns[0][1][0]
     scale = -(-_LEAST_WIDTH // first.width)
     width, height = first.width * scale, first.height * scale
-    font = ImageFont.load_default(size=16)
     top = 16 + 2 * _GAP
     rows = len(columns[0][1])
     sheet = Image.new("RGB", (len(columns) * (width + _GAP) + _GAP, top + rows * (height + _GAP)), _PAPER)
     draw = ImageDraw.Draw(sheet)
     for column, (label, pictures) in enumerate(columns):
         left = _GAP + column * (width + _GAP)
-        draw.text((left, _GAP), label, fill=_INK, font=font)
+        write(draw, (left, _GAP), label, 16, _INK)
         for row, picture in enumerate(pictures):
             enlarged = picture.resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (left, top + row * (height + _GAP)))

@@ -12,6 +12,7 @@ import gradio as gr
 from lib_sticky.config import DEFAULTS, OPTIONS, STICKY, ConfigError, in_group, parse
 from lib_sticky.presets import Presets
 from lib_sticky.prompt.packs import PACKS, merged
+from lib_sticky.proof_fields import PROOF
 
 ElemId = Callable[[str], str]
 _VERBS = ("Apply", "Save", "Delete")
@@ -23,18 +24,21 @@ SWITCH = "enabled"
 class Panel:
     """The components of one tab's panel; `fields` are those of the config, by name and in its order.
 
-    pasted: where it is said how a pasted infotext of another extension differs.
+    pasted: where it is said how a pasted infotext of another extension differs. more: further arguments of the script.
     """
 
     fields: dict[str, Any]
     pasted: Any = None
+    more: tuple[Any, ...] = ()
 
 
-def build(elem_id: ElemId, switch: Callable[..., Any], presets: Presets) -> Panel:
+def build(
+    elem_id: ElemId, switch: Callable[..., Any], presets: Presets, proof: Callable[[], tuple[Any, ...]] = tuple
+) -> Panel:
     """Lay the panel out inside the current Blocks.
 
     `switch(value=, label=, elem_id=)` makes the accordion whose own value is the `enabled` field: the host's
-    InputAccordion, or `checkbox_accordion` where there is none.
+    InputAccordion, or `checkbox_accordion` where there is none. `proof` adds to the group of that name.
     """
     about = OPTIONS[SWITCH]
     with switch(value=DEFAULTS[SWITCH], label=about.label, elem_id=elem_id("enabled")) as enabled:
@@ -44,6 +48,7 @@ def build(elem_id: ElemId, switch: Callable[..., Any], presets: Presets) -> Pane
             add = _button("Add the pack's terms", elem_id("pack_add"))
             _button("Set CFG 20, 28 steps", elem_id("cfg20"))
         gr.HTML(_WAITING, elem_id=elem_id("preview"), elem_classes=["sticky-preview"])
+        gr.HTML("", elem_id=elem_id("feels"))
         with gr.Row(elem_classes=["sticky-row"]):
             _button("Expand to text and turn off", elem_id("expand"))
         gr.HTML("", elem_id=elem_id("expand_said"))
@@ -51,12 +56,12 @@ def build(elem_id: ElemId, switch: Callable[..., Any], presets: Presets) -> Pane
             with gr.Row(elem_classes=["sticky-row"]):
                 fields.update({name: _control(name, elem_id) for name in row})
         preset = _presets_row(elem_id, presets)
-    fields.update(_further_groups(elem_id))
+    more = _further_groups(elem_id, fields, proof)
     pasted = gr.HTML("", elem_id=elem_id("pasted"), elem_classes=["sticky-preview"])
     ordered = {name: fields[name] for name in DEFAULTS}
     add.click(fn=merged, inputs=[fields["terms"], pack], outputs=[fields["terms"]])
     _bind_presets(preset, list(ordered.values()), presets)
-    return Panel(ordered, pasted)
+    return Panel(ordered, pasted, more)
 
 
 def fields_of(values: Sequence[Any]) -> dict[str, Any]:
@@ -64,16 +69,18 @@ def fields_of(values: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(DEFAULTS, values, strict=True))
 
 
-def _further_groups(elem_id: ElemId) -> dict[str, Any]:
-    """An accordion for each further group of fields, in it a row for each technique."""
-    fields: dict[str, Any] = {}
+def _further_groups(elem_id: ElemId, fields: dict[str, Any], proof: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """An accordion for each further group of fields, in it a row for each technique; fills `fields`."""
+    more: tuple[Any, ...] = ()
     groups = dict.fromkeys(about.group for about in OPTIONS.values() if about.group != STICKY)
     for group in groups:
         with gr.Accordion(group, open=False, elem_id=elem_id("group_" + group.lower().replace(" ", "_"))):
             for _, names in groupby(in_group(group), lambda name: name.split("_")[0]):
                 with gr.Row(elem_classes=["sticky-row"]):
                     fields.update({name: _control(name, elem_id) for name in names})
-    return fields
+            if group == PROOF:
+                more = proof()
+    return more
 
 
 def _control(name: str, elem_id: ElemId) -> Any:

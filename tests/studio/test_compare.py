@@ -351,6 +351,11 @@ def test_several_models_are_compared_one_after_the_other(sd1: Diffusers, tmp_pat
     assert "Model: parent a" in one.about["infotext"] and "Model: merged" in other.about["infotext"]
     text = reported(maker, tmp_path, "command").read_text(encoding="utf-8")
     assert "CFG 7, 4 steps, 16x16, merged" in text and "parent a, CFG 7: A2 sticky" in text
+    assert "Checkpoints: CFG 7, 4 steps, 16x16, A2 sticky" in text and "M1 is merged" in text
+    with (tmp_path / "checkpoints.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert {line["difference"] for line in lines} == {"0.0"}, "both names are of one model"
+    assert {(line["arm"], line["reference"]) for line in lines} == {("M1", "M0")}
 
 
 def test_the_folder_is_the_comparisons_own(sd1: Diffusers, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def run(parser: argparse.ArgumentParser, found: argparse.Namespace) -> int:
         print("\ncancelled; finished pictures are kept, the same command goes on from there", file=sys.stderr)
         return 130
     made_by = f"sticky studio {__version__}: python run.py {shlex.join(sys.argv[1:])}"
-    print(Reporting(comparison.plan, LoraTelling(comparison, path.stem, made_by), folder).write())
+    print(Reporting(comparison.plan, LoraTelling(comparison, path.stem, made_by), folder).write().path)
     return 0
 
 
