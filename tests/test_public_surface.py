@@ -33,7 +33,9 @@ from lib_sticky.lab import asked
 from lib_sticky.presets import BUILT_IN, Presets
 from lib_sticky.prompt.packs import PACKS
 from lib_sticky.studio.__main__ import COMMANDS
-from lib_sticky.webui import compare_controls, merge_axes, merge_tab, panel
+from lib_sticky.webui import compare_controls, merge_axes, merge_tab, panel, untitled_tab
+from tests.api.easel import Easel
+from tests.webui.test_untitled_tab import Outbox
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTED = ROOT / "public_surface.json"
@@ -44,6 +46,7 @@ def surface(tmp_path: Path) -> dict[str, Any]:
         "scripts": {path.name: titles(path) for path in sorted((ROOT / "scripts").glob("*.py"))},
         "elem_ids and labels": components(tmp_path),
         "merge tab": merge_components(tmp_path),
+        "untitled tab": untitled_components(tmp_path),
         "infotext": {
             "keys": [infotext.KEY, infotext.ERROR_KEY, infotext.ACTED_KEY, infotext.FEELS_KEY, merge_axes.INFOTEXT_KEY],
             "schema": infotext.SCHEMA,
@@ -85,6 +88,10 @@ def _compare() -> tuple[Any, ...]:
 def merge_components(tmp_path: Path) -> dict[str, Any]:
     files = FolderCheckpoints(tmp_path)
     return named(merge_tab.build(files, Jobs(files), ["cpu"]))
+
+
+def untitled_components(tmp_path: Path) -> dict[str, Any]:
+    return named(untitled_tab.build(Runs(Easel(), tmp_path), Outbox()))
 
 
 def named(blocks: gr.Blocks) -> dict[str, Any]:

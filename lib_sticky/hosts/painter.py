@@ -74,8 +74,10 @@ class Painter(Protocol):
 class Sender(Protocol):
     """Where the settings of a picture can be sent, from a text box that holds its infotext."""
 
-    hires: bool
-    """Whether there is a hires pass to send them to."""
+    @property
+    def hires(self) -> bool:
+        """Whether there is a hires pass to send them to."""
+        ...
 
     def bind(self, button: Any, text: Any) -> None:
         """Let `button` send what `text` holds; both are the page's components."""

@@ -48,6 +48,7 @@ class Desk:
     def __init__(self, out: Path) -> None:
         self.out = out
         self._loaded = _Loaded()
+        self._busy = Lock()
 
     def version(self) -> str:
         """The studio's version."""
@@ -73,12 +74,20 @@ class Desk:
         try:
             yield Shown(said("Loading the model …"))
             path = chosen(model)
-            host = self._open(path)
-            yield from self._pictures(host, path.stem, settled(job, host), compare)
+            with self._busy:
+                host = self._open(path)
+                yield from self._pictures(host, path.stem, settled(job, host), compare)
         except (ModelError, JobError, ConfigError) as error:
             yield Shown(failed(str(error)))
         except (OSError, RuntimeError, ValueError) as error:
             yield Shown(failed(f"{type(error).__name__}: {error}"))
+
+    @contextlib.contextmanager
+    def model(self) -> Iterator[tuple[Path, Diffusers]]:
+        """The model used last, or the one that ships, for one job alone. ModelError where none can be opened."""
+        with self._busy:
+            path = self._loaded.path or chosen("")
+            yield path, self._open(path)
 
     def _open(self, path: Path) -> Diffusers:
         with self._loaded.lock:

@@ -9,7 +9,7 @@ import threading
 import time
 import webbrowser
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,8 +18,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from lib_sticky import config
-from lib_sticky.api import merge_routes, routes
+from lib_sticky.api import merge_routes, routes, untitled_routes
 from lib_sticky.api.merge_jobs import Jobs
+from lib_sticky.api.untitled_runs import Runs
 from lib_sticky.config import ConfigError, parse
 from lib_sticky.hosts.base import Host
 from lib_sticky.hosts.checkpoints import Checkpoints, FolderCheckpoints
@@ -31,7 +32,8 @@ from lib_sticky.studio.desk import Desk, Shown, failed, said
 from lib_sticky.studio.gradio_versions import blocks, checkbox_accordion, gallery, looks, mount
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.models import MODELS, shipped
-from lib_sticky.webui import merge_tab, panel
+from lib_sticky.studio.painter import DeskPainter
+from lib_sticky.webui import merge_tab, panel, untitled_tab
 
 ROOT = Path(__file__).resolve().parents[2]
 TAB = "txt2img"
@@ -69,15 +71,16 @@ def main(argv: Sequence[str]) -> int:
     out = Path(found.out).expanduser().resolve()
     desk = Desk(out)
     files = FolderCheckpoints(Path(found.models).expanduser().resolve(), _folder(found.loras))
-    queue = Jobs(files)
+    queue, runs = Jobs(files), Runs(DeskPainter(desk), out)
     threading.Thread(target=desk.open_shipped, daemon=True).start()
-    server = uvicorn.Server(uvicorn.Config(app(desk, files, queue), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app(desk, files, queue, runs), log_level="warning"))
     address = f"http://{found.listen}:{listening.getsockname()[1]}/"
     print(f"The studio is at {address} (Ctrl+C ends it). Pictures go to {out}.", file=sys.stderr)
     if not found.no_browser:
         threading.Thread(target=_browse, args=(server, address), daemon=True).start()
     server.run(sockets=[listening])
     queue.close()
+    runs.close()
     return 0
 
 
@@ -98,8 +101,8 @@ def _folder(name: str | None) -> Path | None:
     return None if name is None else Path(name).expanduser().resolve()
 
 
-def app(desk: Desk, files: Checkpoints, queue: Jobs) -> FastAPI:
-    """The page, the routes that its preview asks, and those of merging."""
+def app(desk: Desk, files: Checkpoints, queue: Jobs, runs: Runs) -> FastAPI:
+    """The page, the routes that its preview asks, and those of merging and of untitled runs."""
     scripts = sorted((ROOT / "javascript").glob("*.js"))
     script = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
     style = (ROOT / "style.css").read_text(encoding="utf-8")
@@ -107,16 +110,30 @@ def app(desk: Desk, files: Checkpoints, queue: Jobs) -> FastAPI:
     serving = FastAPI(title="Sticky studio")
     routes.add(serving, cast("Host", desk))
     merge_routes.add(serving, files, queue, {})
+    untitled_routes.add(serving, runs, {})
     with blocks("Sticky studio", look) as page:
         gr.Markdown("# Sticky studio")
         with gr.Tab("Pictures"):
-            _lay_out(desk)
+            settings = _lay_out(desk)
+        with gr.Tab(untitled_tab.TITLE):
+            untitled_tab.build(runs, settings)
         with gr.Tab(merge_tab.TITLE):
             merge_tab.build(files, queue, devices())
     return mount(serving, page, look, [str(desk.out)])
 
 
-def _lay_out(desk: Desk) -> None:
+@dataclass(frozen=True)
+class _Settings:
+    """The components that an infotext fills: the status line, then the fields of a job."""
+
+    outputs: Sequence[Any]
+    hires: bool = False
+
+    def bind(self, button: Any, text: Any) -> None:
+        button.click(_used, [text], list(self.outputs), show_progress="hidden")
+
+
+def _lay_out(desk: Desk) -> _Settings:
     with gr.Row():
         with gr.Column(scale=3):
             fields = {name: _control(name) for name in ("prompt", "negative")}
@@ -145,7 +162,9 @@ def _lay_out(desk: Desk) -> None:
     ]  # fmt: skip
     cancel.click(lambda: said("Cancelled."), None, [status], cancels=runs, show_progress="hidden")  # pyright: ignore[reportArgumentType]
     pictures.select(_chosen_text, [texts], [infotext], show_progress="hidden")
-    use.click(_used, [infotext], [status, *inputs[1:]], show_progress="hidden")
+    settings = _Settings([status, *inputs[1:]])
+    settings.bind(use, infotext)
+    return settings
 
 
 def _control(name: str) -> Any:

@@ -21,7 +21,8 @@ from lib_sticky.webui import merge_controls as controls
 from lib_sticky.webui.merge_controls import BlockButtons, Fields, elem_id
 from lib_sticky.webui.merge_form import block_settings, offered, order_of, pasted, recipe_of, recipe_text, takes_base
 from lib_sticky.webui.merge_presets import NAMES, PRESETS, line, numbers
-from lib_sticky.webui.merge_words import facts_words, jobs_words, method_words, refused, said
+from lib_sticky.webui.merge_words import facts_words, jobs_words, method_words
+from lib_sticky.webui.words import refused, said
 
 TITLE = "Sticky merge"
 TAB_ID = "sticky_merge"

@@ -1,13 +1,14 @@
-"""What the merge tab says: methods, plans, jobs and refusals as HTML."""
+"""What the merge tab says: methods, plans and jobs as HTML."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from lib_sticky.api.merge_jobs import State
 from lib_sticky.api.merge_orders import Facts
 from lib_sticky.merge.methods import MergeMethod
+from lib_sticky.webui.words import duration, lines, progress, queue, warned
 
 SHOWN = 8
 
@@ -33,7 +34,7 @@ def facts_words(facts: Facts, name: str) -> str:
         ("Disk", f"{_size(facts.output_bytes)} to write, {_size(facts.free_bytes)} free"),
         ("Reads", _size(facts.read_bytes)),
         ("RAM", f"about {_size(facts.memory_bytes)} of buffers"),
-        ("Time", f"about {_time(facts.seconds)} on a fast disk"),
+        ("Time", f"about {duration(facts.seconds)} on a fast disk"),
         *(("Differs", f"{name}, {number} keys") for name, number in facts.differences.items()),
     )
     table = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>" for key, value in rows)
@@ -41,63 +42,39 @@ def facts_words(facts: Facts, name: str) -> str:
     verdict = "Ready to merge." if facts.ready else "Not possible as it is:"
     return (
         f"<div class='sticky-preview'><table class='sticky-plan'>{table}</table>"
-        f"<div><b>{verdict}</b></div>{_warned((*facts.refusals, *facts.problems))}{_lines('sticky-count', notes)}</div>"
+        f"<div><b>{verdict}</b></div>{warned((*facts.refusals, *facts.problems))}{lines('sticky-count', notes)}</div>"
     )
 
 
-def refused(words: str) -> str:
-    """A refusal, or what went wrong."""
-    return f"<div class='sticky-preview' role='alert'>{_warned([words.removeprefix('Sticky: ')])}</div>"
-
-
-def said(words: str) -> str:
-    return f"<div class='sticky-preview'>{html.escape(words)}</div>"
-
-
 def jobs_words(states: Sequence[State], unsaved: str) -> str:
-    """The queue, the newest job first. The page's script reads the data attributes."""
+    """The queue, the newest job first."""
     finished = sum(state.state == "done" for state in states)
-    active = int(any(state.active for state in states))
+    active = any(state.active for state in states)
     body = "".join(map(_job, reversed(states[-SHOWN:]))) or "<div class='sticky-count'>No merge yet.</div>"
     if unsaved:
         body += f"<div class='sticky-count'>Can still be saved: {html.escape(unsaved)}</div>"
-    token = html.escape(f"{finished}:{unsaved}")
-    return f"<div class='sticky-preview sticky-jobs' data-active='{active}' data-finished='{token}'>{body}</div>"
+    return queue(body, active, f"{finished}:{unsaved}")
 
 
 def _job(state: State) -> str:
     told = f"<b>{html.escape(state.name)}</b> {html.escape(state.state)}"
     if state.state == "running" and state.bytes_total:
-        left = "" if state.seconds_left is None else f", {_time(state.seconds_left)} left"
+        left = "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
         told += (
-            f"<progress value='{state.bytes_done}' max='{state.bytes_total}' aria-label='Progress'></progress>"
+            f"{progress(state.bytes_done, state.bytes_total)}"
             f"<div class='sticky-count'>{_size(state.bytes_done)} of {_size(state.bytes_total)}{left}</div>"
         )
     elif state.state == "done":
         told += (
-            f"<div class='sticky-count'>{html.escape(state.message)}; {_time(state.seconds or 0)}, "
+            f"<div class='sticky-count'>{html.escape(state.message)}; {duration(state.seconds or 0)}, "
             f"sha256 {state.sha256[:10]}</div>"
         )
     elif state.state == "failed":
-        told += _warned([state.message])
+        told += warned([state.message])
     else:
         told += f"<div class='sticky-count'>{html.escape(state.message)}</div>"
     return f"<div class='sticky-job sticky-job-{state.state}'>{told}</div>"
 
 
-def _warned(lines: Iterable[str]) -> str:
-    return _lines("sticky-warning", lines)
-
-
-def _lines(kind: str, lines: Iterable[str]) -> str:
-    return "".join(f"<div class='{kind}'>{html.escape(line)}</div>" for line in lines)
-
-
 def _size(count: float) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

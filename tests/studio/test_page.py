@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from lib_sticky import config
 from lib_sticky.api.merge_jobs import Jobs
+from lib_sticky.api.untitled_runs import Runs
 from lib_sticky.config import Config
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.studio import desk as desks
@@ -19,6 +20,7 @@ from lib_sticky.studio import job as jobs
 from lib_sticky.studio import page
 from lib_sticky.studio.desk import Desk
 from lib_sticky.studio.job import Job
+from lib_sticky.studio.painter import DeskPainter
 from lib_sticky.studio.paste import job_of, of_picture
 from lib_sticky.studio.png import infotext
 from tests.api.shop import Shelf, half
@@ -38,10 +40,11 @@ def client(desk: Desk, tmp_path: Path) -> Iterator[TestClient]:
     shelf = Shelf(tmp_path, loads=False)
     for name, value in (("a", 1.0), ("b", 3.0)):
         shelf.add(name, value)
-    queue = Jobs(shelf)
-    with TestClient(page.app(desk, shelf, queue)) as served:
+    queue, runs = Jobs(shelf), Runs(DeskPainter(desk), tmp_path / "out")
+    with TestClient(page.app(desk, shelf, queue, runs)) as served:
         yield served
     queue.close()
+    runs.close()
 
 
 def values(job: Job) -> list[object]:

@@ -18,7 +18,8 @@ from lib_sticky.merge.block_weights import BlockWeights
 from lib_sticky.webui import merge_tab
 from lib_sticky.webui.merge_form import offered, order_of, recipe_of, recipe_text, setting
 from lib_sticky.webui.merge_presets import NAMES, PRESETS, line, numbers
-from lib_sticky.webui.merge_words import facts_words, jobs_words, method_words, refused
+from lib_sticky.webui.merge_words import facts_words, jobs_words, method_words
+from lib_sticky.webui.words import refused
 from tests.api.shop import Shelf, waited
 
 SD1 = {
