@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from itertools import groupby
 from typing import Any
 
 import gradio as gr
 
 from lib_sticky.config import DEFAULTS, OPTIONS, STICKY, ConfigError, in_group, parse
-from lib_sticky.presets import Presets
+from lib_sticky.guidance_fields import UNTITLED as UNTITLED_GROUP
+from lib_sticky.guidance_fields import GuidanceFields
+from lib_sticky.presets import UNTITLED, Presets
 from lib_sticky.prompt.packs import PACKS, merged
 from lib_sticky.proof_fields import PROOF
 
@@ -18,6 +21,7 @@ ElemId = Callable[[str], str]
 _VERBS = ("Apply", "Save", "Delete")
 _WAITING = "The negative that will be used appears here."
 SWITCH = "enabled"
+_GUIDANCE = tuple(field.name for field in dataclass_fields(GuidanceFields))
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,14 @@ def build(
             with gr.Row(elem_classes=["sticky-row"]):
                 fields.update({name: _control(name, elem_id) for name in row})
         preset = _presets_row(elem_id, presets)
-    more = _further_groups(elem_id, fields, proof)
+    added = _further_groups(elem_id, fields, {PROOF: proof, UNTITLED_GROUP: lambda: _untitled_row(elem_id)})
     pasted = gr.HTML("", elem_id=elem_id("pasted"), elem_classes=["sticky-preview"])
     ordered = {name: fields[name] for name in DEFAULTS}
     add.click(fn=merged, inputs=[fields["terms"], pack], outputs=[fields["terms"]])
     _bind_presets(preset, list(ordered.values()), presets)
-    return Panel(ordered, pasted, more)
+    chosen, use = added[UNTITLED_GROUP]
+    use.click(fn=_guided, inputs=[chosen], outputs=[ordered[name] for name in _GUIDANCE])
+    return Panel(ordered, pasted, added[PROOF])
 
 
 def fields_of(values: Sequence[Any]) -> dict[str, Any]:
@@ -69,18 +75,35 @@ def fields_of(values: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(DEFAULTS, values, strict=True))
 
 
-def _further_groups(elem_id: ElemId, fields: dict[str, Any], proof: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
-    """An accordion for each further group of fields, in it a row for each technique; fills `fields`."""
-    more: tuple[Any, ...] = ()
+def _further_groups(
+    elem_id: ElemId, fields: dict[str, Any], additions: Mapping[str, Callable[[], tuple[Any, ...]]]
+) -> dict[str, tuple[Any, ...]]:
+    """An accordion for each further group of fields, in it a row for each technique; fills `fields`.
+
+    additions: what else stands at a group's end; returned by group.
+    """
+    added: dict[str, tuple[Any, ...]] = {}
     groups = dict.fromkeys(about.group for about in OPTIONS.values() if about.group != STICKY)
     for group in groups:
         with gr.Accordion(group, open=False, elem_id=elem_id("group_" + group.lower().replace(" ", "_"))):
             for _, names in groupby(in_group(group), lambda name: name.split("_")[0]):
                 with gr.Row(elem_classes=["sticky-row"]):
                     fields.update({name: _control(name, elem_id) for name in names})
-            if group == PROOF:
-                more = proof()
-    return more
+            if group in additions:
+                added[group] = additions[group]()
+    return added
+
+
+def _untitled_row(elem_id: ElemId) -> tuple[Any, ...]:
+    """The choice of an untitled preset, and the button that uses it."""
+    with gr.Row(elem_classes=["sticky-row"]):
+        chosen = gr.Dropdown(list(UNTITLED), value="U3", label="Untitled preset", elem_id=elem_id("untitled_preset"))
+        return chosen, _button("Use this preset", elem_id("untitled_use"))
+
+
+def _guided(name: str) -> list[Any]:
+    """The guidance fields of an untitled preset; what else the panel holds stays."""
+    return [getattr(UNTITLED[name], field) for field in _GUIDANCE]
 
 
 def _control(name: str, elem_id: ElemId) -> Any:

@@ -143,7 +143,8 @@ def _body(values: Sequence[Any]) -> dict[str, Any]:
             raise ConfigError(about.label, "is empty")
         if not isinstance(DEFAULTS[name], str):
             form[name] = type(DEFAULTS[name])(form[name])
-    return form
+    # Gradio lists what was ticked in the order of the clicks.
+    return {**form, "presets": [name for name in UNTITLED if name in form["presets"]]}
 
 
 def _fields() -> tuple[str, ...]:
