@@ -1,4 +1,4 @@
-// Keeps a tab's queue moving while a job runs, and what depends on its jobs fresh after each.
+// Keeps a tab's queue moving while a job runs, and what depends on its jobs fresh as they come along.
 (function () {
     "use strict";
 
@@ -8,6 +8,8 @@
         sticky_merge: ["sticky_merge_refresh", "refresh_sd_model_checkpoint", "forge_refresh_checkpoint"],
         sticky_untitled: ["sticky_untitled_show"],
     };
+    // A gallery that is sent anew is up to a megabyte: not at every picture.
+    const PAUSE = 4000;
     const seen = {};
 
     function look(tab, refreshers) {
@@ -16,8 +18,11 @@
         const { active, finished } = queue.dataset;
         const first = !(tab in seen);
         if (first && queue.offsetParent === null) return;
-        if (!first && finished !== seen[tab]) refreshers.forEach(press);
-        seen[tab] = finished;
+        if (first) seen[tab] = { finished: finished, at: 0 };
+        if (finished !== seen[tab].finished && (active === "0" || Date.now() - seen[tab].at >= PAUSE)) {
+            seen[tab] = { finished: finished, at: Date.now() };
+            refreshers.forEach(press);
+        }
         // The first look asks once: a job may be running since before the page was loaded.
         if (first || active === "1") press(`${tab}_poll`);
     }
