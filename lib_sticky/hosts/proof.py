@@ -61,7 +61,7 @@ def _to_picture(host: Host, proof: Proof, seen: Watched, image: Any) -> ToPictur
     if proof.colours == VAE:
         return host.decoded
     finished = Image.fromarray((image * 255).clamp(0, 255).byte().movedim(0, 2).cpu().numpy())
-    return partial(coloured, colours=fit_colours(seen.latents()[:1], [finished]))
+    return partial(coloured, colours=fit_colours([seen.latents()[0]], [finished]))
 
 
 def _say_scale(p: Any, scale: float, seen: Watched) -> None:
