@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lib_sticky.guidance.cfg import compose
-from lib_sticky.hosts.a1111_calls import Form, form_at, model_call
+from lib_sticky.hosts.a1111_calls import form_at, model_call
+from lib_sticky.hosts.guided_call import Form
 from lib_sticky.hosts.watch import JobWatch
 from lib_sticky.lab.watching import Seen
 

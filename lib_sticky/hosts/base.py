@@ -38,7 +38,7 @@ class Texts:
 class Guiding(Protocol):
     """The techniques at work on one sampling pass.
 
-    refused: what cannot act in it, in words. owner: who else combined the predictions, "" where nobody did.
+    refused: what cannot act in it, in words. owner: who else combined the predictions, and how, in words.
     sides_differ: set before each call; one conditioning is predicted differently on the two sides.
     """
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from lib_sticky.hosts.base import Facts
+from lib_sticky.hosts.forge_family import ForgeFamily
+from lib_sticky.hosts.forge_pass import Calc
 from lib_sticky.hosts.forge_watch import ForgeWatch
 from lib_sticky.hosts.watch import JobWatch, PassWatch
-from lib_sticky.hosts.webui import WebUI
 
 
-class Forge(WebUI):
+class Forge(ForgeFamily):
     """Drops the negative at CFG 1, has a CFG scale of its own for the hires pass, runs distilled models."""
 
     name = "Forge"
@@ -27,9 +28,8 @@ class Forge(WebUI):
 
     def watch(self, p: Any, watch: JobWatch) -> PassWatch:
         from backend.sampling.condition import compile_conditions
-        from backend.sampling.sampling_function import calc_cond_uncond_batch
 
-        return ForgeWatch(p, watch, compile_conditions, calc_cond_uncond_batch)
+        return ForgeWatch(p, watch, compile_conditions, self.calc())
 
     def load(self) -> None:
         from modules import sd_models
@@ -47,3 +47,8 @@ class Forge(WebUI):
 
         counter = getattr(sd_models.model_data.sd_model, "get_prompt_lengths_on_ui", None)
         return None if counter is None else int(counter(text)[0])
+
+    def calc(self) -> Calc:
+        from backend.sampling.sampling_function import calc_cond_uncond_batch
+
+        return calc_cond_uncond_batch

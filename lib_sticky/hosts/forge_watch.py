@@ -28,7 +28,8 @@ class ForgeWatch:
         self._denoiser: Any = None
         self._null: Callable[[], Any] | None = None
         unet = p.sd_model.forge_objects.unet.clone()
-        unet.set_model_sampler_post_cfg_function(self.after)
+        # A function of its own, because another clone copies methods with all that they belong to.
+        unet.set_model_sampler_post_cfg_function(lambda args: self.after(args))
         p.sd_model.forge_objects.unet = unet
 
     def before(self, params: Any, null: Callable[[], Any]) -> None:

@@ -15,6 +15,7 @@ from lib_sticky.hosts import neglora_job, proof
 from lib_sticky.hosts.base import Guiding, Host, Texts
 from lib_sticky.hosts.neglora_pass import NegLoraPass
 from lib_sticky.hosts.nothing import empty, untitled
+from lib_sticky.hosts.rows import taken
 from lib_sticky.hosts.selected import cfg_scale, selected
 from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, FEELS_KEY, KEY, dump
 from lib_sticky.lora.sides import SidedLoras, on_text
@@ -39,6 +40,8 @@ class Job:
     caches: dict[tuple[bool, str], list[Any]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     passes: list[Guiding] = field(default_factory=list)
+    guiding: Guiding | None = None
+    """The techniques of the pass that the job is in, if any; also in `passes`."""
     negatives: dict[bool, Sequence[str]] = field(default_factory=dict)
     """The negatives of the batch with their tags, by "is the hires pass"."""
     neglora: NegLoraPass | None = None
@@ -96,12 +99,12 @@ def prepare(p: Any) -> None:
         if tracks(job.config, hires=texts.hires):
             _tell(job, p, warnings(job.config, texts, job.host.facts(job.host.cfg_scale(p), p)))
         config = job.config
-        selection = selected(config, hires=texts.hires)
+        selection, job.guiding = selected(config, hires=texts.hires), None
         if selection != Selection() or config.untitled:
             scale = cfg_scale(config, 0.0) or None
-            guiding = job.host.guide(p, selection, scale, untitled=config.untitled)
-            job.passes.append(guiding)
-            _tell(job, p, list(guiding.refused))
+            job.guiding = job.host.guide(p, selection, scale, untitled=config.untitled)
+            job.passes.append(job.guiding)
+            _tell(job, p, list(job.guiding.refused))
     except Exception as error:
         _fail(job, p, error)
 
@@ -110,15 +113,15 @@ def put_in_place(params: Any) -> None:
     """Give the CFG denoiser this model call's conditionings and rows; `params` is the host's CFGDenoiserParams."""
     p = getattr(params.denoiser, "p", None)
     job: Job | None = getattr(p, ATTRIBUTE, None)
-    if job is None or params.text_uncond is None:
+    if job is None or (params.text_uncond is None and job.guiding is None):
         return
     try:
         _put_texts(job, p, params)
         if job.neglora:
             job.neglora.before(params)
-        if job.passes:
-            job.passes[-1].sides_differ = job.neglora is not None and job.neglora.sides_differ
-            job.passes[-1].before(params, lambda: empty(job.host, p, params, job.config.null, job.cache))
+        if job.guiding:
+            job.guiding.sides_differ = job.neglora is not None and job.neglora.sides_differ
+            job.guiding.before(params, lambda: empty(job.host, p, params, job.config.null, job.cache))
     except Exception as error:
         _fail(job, p, error)
 
@@ -131,14 +134,17 @@ def finish(p: Any) -> None:
     lines = [short(guiding.records) for guiding in job.passes if guiding.records]
     lines += dict.fromkeys(reason for guiding in job.passes for reason in guiding.refused)
     owners = {guiding.owner for guiding in job.passes if guiding.owner}
-    lines += [f"{owner} combined the predictions in place of Sticky" for owner in sorted(owners)]
+    lines += sorted(owners)
     p.extra_generation_params = {**p.extra_generation_params, ACTED_KEY: " | ".join(lines)}
-    _tell(job, p, [line for line in lines if "inert" in line or "in place of" in line])
+    _tell(job, p, [line for line in lines if line in owners or "inert" in line])
     job.passes.clear()
 
 
 def _put_texts(job: Job, p: Any, params: Any) -> None:
     texts, config = job.host.texts(p), job.config
+    absent = params.text_uncond is None
+    if absent:  # Forge has no negative at CFG 1, where techniques may need one.
+        params.text_uncond = taken(params.text_cond, slice(0, len(texts.positive)))
     if config.untitled:
         nothing = untitled(job.host, p, params, job.cache)
         params.text_cond = nothing
@@ -147,6 +153,9 @@ def _put_texts(job: Job, p: Any, params: Any) -> None:
         params.text_uncond = job.host.at_step(_schedules(job, p), params.denoiser.step, params.text_uncond)
     elif config.null != NULL_HOST and not any(texts.negative):
         params.text_uncond = empty(job.host, p, params, config.null, job.cache)
+    elif absent:
+        typed = job.host.encode(p, texts.negative, job.cache(texts.hires, "typed"))
+        params.text_uncond = job.host.at_step(typed, params.denoiser.step, params.text_uncond)
 
     if job.loras and job.loras.changes_text(negative=False) and not config.untitled:
         with on_text(job.loras, negative=False):

@@ -12,11 +12,16 @@ from lib_sticky.lora.places import text_places
 _FORGE_ENCODERS = ("clip_l", "clip_h", "clip_g")
 
 
-def unet_of(model: Any) -> nn.Module:
-    """The UNet of `p.sd_model`; ValueError for a model that has none."""
+def network_of(model: Any) -> Any:
+    """What predicts the noise in `p.sd_model`, UNet or not."""
     objects = getattr(model, "forge_objects", None)
     holder = model.model if objects is None else objects.unet.model
-    unet = getattr(holder, "diffusion_model", None)
+    return getattr(holder, "diffusion_model", None)
+
+
+def unet_of(model: Any) -> nn.Module:
+    """The UNet of `p.sd_model`; ValueError for a model that has none."""
+    unet = network_of(model)
     if not isinstance(unet, nn.Module) or not hasattr(unet, "input_blocks"):
         raise ValueError(f"{type(unet).__name__} is no UNet; negative LoRAs act on Stable Diffusion 1, 2 and XL only")
     return unet

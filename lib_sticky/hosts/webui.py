@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
-from lib_sticky.guidance.combine import Record
 from lib_sticky.guidance.conditioning import stack, token_counts
 from lib_sticky.guidance.selection import Selection
 from lib_sticky.hosts.base import Facts, Guiding, Texts
 from lib_sticky.hosts.watch import JobWatch, PassWatch
-
-
-@dataclass
-class Unguided:
-    """A pass on a host that has no guidance of ours: conditionings are put in place, techniques do not act."""
-
-    refused: tuple[str, ...]
-    records: list[Record] = field(default_factory=list[Record])
-    owner: str = ""
-    sides_differ: bool = False
-
-    def before(self, params: Any, empty: Callable[[], Any]) -> None:
-        """Leave the call as it is."""
 
 
 class WebUI:
@@ -97,10 +82,7 @@ class WebUI:
         return prompt_parser.DictWithShape(stacked) if isinstance(like, Mapping) else stacked
 
     def guide(self, p: Any, selection: Selection, scale: float | None, *, untitled: bool) -> Guiding:
-        del p, untitled
-        if selection == Selection() and scale is None:
-            return Unguided(())
-        return Unguided((f"guidance techniques and a CFG scale of Untitled's own do not act on {self.name}",))
+        raise NotImplementedError
 
     def watch(self, p: Any, watch: JobWatch) -> PassWatch:
         raise NotImplementedError

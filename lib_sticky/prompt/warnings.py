@@ -29,7 +29,7 @@ class Guidance(Protocol):
 
 def warnings(config: Config, prompts: Prompts, guidance: Guidance) -> list[str]:
     """One sentence for each reason why `config` acts less than its user expects; empty when all is well."""
-    return [*_about_text(config, prompts), *_about_guidance(guidance)]
+    return [*_about_text(config, prompts), *_about_guidance(config, guidance)]
 
 
 def _about_text(config: Config, prompts: Prompts) -> list[str]:
@@ -47,9 +47,9 @@ def _about_text(config: Config, prompts: Prompts) -> list[str]:
     return found
 
 
-def _about_guidance(guidance: Guidance) -> list[str]:
+def _about_guidance(config: Config, guidance: Guidance) -> list[str]:
     found: list[str] = []
-    if abs(guidance.cfg_scale - 1) < 1e-9:
+    if abs(guidance.cfg_scale - 1) < 1e-9 and not config.cfgpp:
         found.append("CFG is 1, where a negative has no effect; try 20")
     if guidance.distilled:
         found.append("guidance is distilled into this model; a negative acts only at a CFG above 1, for twice the time")

@@ -170,6 +170,26 @@ def test_cfg_1_is_left_alone_and_said(webui: FakeWebUI, host: Any) -> None:
     assert any("CFG is 1" in said for said in p.comments)
 
 
+def test_at_cfg_1_a_technique_is_given_the_negative_as_typed_which_forge_left_out(webui: FakeWebUI) -> None:
+    class Guided:
+        refused, records, owner, sides_differ = (), [], "", False
+
+        def before(self, params: Any, _empty: Any) -> None:
+            seen.append(params.text_uncond)
+
+    seen: list[Any] = []
+    host = Forge()
+    host.guide = lambda *_a, **_k: Guided()  # type: ignore[method-assign]
+    p = webui.processing(["a cat", "a dog"], ["ugly", "bad"], cfg_scale=1)
+    job.begin(p, host, {"cfgpp": 0.5})
+    job.prepare(p)
+    params = denoiser_params(p, None)
+    params.text_cond = torch.zeros(3, 77, 4)  # Of an AND prompt and a plain one.
+    job.put_in_place(params)
+    assert torch.equal(seen[0], torch.stack([tensor_cond("ugly"), tensor_cond("bad")]))
+    assert p.comments == []
+
+
 @pytest.mark.parametrize(
     ("p", "opts", "words"),
     [

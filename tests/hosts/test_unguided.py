@@ -1,4 +1,4 @@
-"""A host without guidance of ours says so, and says nothing where nothing was asked."""
+"""A host without a way in for guidance says so, and says nothing where nothing was asked."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from lib_sticky.hosts.job import ATTRIBUTE, Job, finish
 from lib_sticky.hosts.selected import selected
 from lib_sticky.infotext import ACTED_KEY
 
+WITHOUT = SimpleNamespace(forge_objects=SimpleNamespace(unet=SimpleNamespace()))
+
 
 def test_it_refuses_techniques_in_words() -> None:
-    asked = Forge().guide(None, selected(Config(pag=1.0)), None, untitled=False)
-    assert asked.refused == ("guidance techniques and a CFG scale of Untitled's own do not act on Forge",)
-    assert Forge().guide(None, Selection(), None, untitled=True).refused == ()
+    p = SimpleNamespace(sd_model=WITHOUT)
+    asked = Forge().guide(p, selected(Config(pag=1.0)), None, untitled=False)
+    assert asked.refused == ("guidance techniques and a CFG scale of Untitled's own do not act on this Forge",)
+    assert Forge().guide(p, Selection(), None, untitled=True).refused == ()
 
 
 def test_the_infotext_says_it() -> None:
     said: list[str] = []
-    p = SimpleNamespace(extra_generation_params={}, comment=said.append)
+    p = SimpleNamespace(extra_generation_params={}, comment=said.append, sd_model=WITHOUT)
     one = Job(Config(pag=1.0), Forge())
     one.passes.append(Forge().guide(p, selected(one.config), None, untitled=False))
     setattr(p, ATTRIBUTE, one)
     finish(p)
-    assert "do not act on Forge" in p.extra_generation_params[ACTED_KEY]
+    assert "do not act on this Forge" in p.extra_generation_params[ACTED_KEY]
