@@ -11,6 +11,9 @@ KEY = "Sticky"
 ERROR_KEY = "Sticky error"
 ACTED_KEY = "Sticky acted"
 FEELS_KEY = "Sticky feels like CFG"
+REPORT_KEY = "Sticky report"
+"""In the API's answer alone, beside the infotexts' keys: what acted, in full."""
+
 SCHEMA = 1
 
 

@@ -66,6 +66,9 @@ class StickyScript(scripts.Script):
         proof.show(p, processed)
         comparison_job.show(p, processed)
 
+    def postprocess(self, p, processed, *_args) -> None:
+        job.report(p, processed)
+
 
 def titles() -> list[str]:
     """The titles of the host's scripts, as they are when something is pasted."""

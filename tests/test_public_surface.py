@@ -51,6 +51,7 @@ def surface(tmp_path: Path) -> dict[str, Any]:
             "keys": [infotext.KEY, infotext.ERROR_KEY, infotext.ACTED_KEY, infotext.FEELS_KEY, merge_axes.INFOTEXT_KEY],
             "schema": infotext.SCHEMA,
         },
+        "api answer": [infotext.REPORT_KEY],
         "api fields": schema()["properties"],
         "compare fields": list(asked.FIELDS),
         "xyz axes": [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .combine import Record
 from .selection import Technique
@@ -38,6 +39,24 @@ def activity(records: Sequence[Record]) -> tuple[Activity, ...]:
         for technique in Technique
         if technique in steps or technique in reasons
     )
+
+
+def lines(records: Sequence[Record]) -> list[str]:
+    """Every technique on a line of its own, then the model rows that a step took for each image."""
+    counted = Counter(record.evaluations for record in records)
+    rows = ", ".join(f"{each} on {count}" for each, count in sorted(counted.items()))
+    return [*(str(each) for each in activity(records)), f"model rows a step: {rows}"]
+
+
+def described(records: Sequence[Record]) -> dict[str, Any]:
+    """As JSON: the model rows of each step, and every technique with the steps on which it acted, and why not."""
+    return {
+        "rows": [record.evaluations for record in records],
+        "techniques": [
+            {"name": each.technique.value, "steps": list(each.steps), "inert": dict(each.reasons)}
+            for each in activity(records)
+        ],
+    }
 
 
 def evaluations(records: Sequence[Record]) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lib_sticky.config import Config, ConfigError, changed, parse
-from lib_sticky.guidance.report import short
+from lib_sticky.guidance.report import described, short
 from lib_sticky.guidance.selection import Selection
 from lib_sticky.guidance_fields import NULL_HOST
 from lib_sticky.hosts import neglora_job, proof
@@ -17,7 +17,7 @@ from lib_sticky.hosts.neglora_pass import NegLoraPass
 from lib_sticky.hosts.nothing import empty, untitled
 from lib_sticky.hosts.rows import taken
 from lib_sticky.hosts.selected import cfg_scale, selected
-from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, FEELS_KEY, KEY, dump
+from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, FEELS_KEY, KEY, REPORT_KEY, dump
 from lib_sticky.lora.sides import SidedLoras, on_text
 from lib_sticky.prompt.negative import acts, tracked_text
 from lib_sticky.prompt.warnings import warnings
@@ -42,6 +42,8 @@ class Job:
     passes: list[Guiding] = field(default_factory=list)
     guiding: Guiding | None = None
     """The techniques of the pass that the job is in, if any; also in `passes`."""
+    reports: list[dict[str, Any]] = field(default_factory=list)
+    """What acted in each pass of the batches that are done."""
     negatives: dict[bool, Sequence[str]] = field(default_factory=dict)
     """The negatives of the batch with their tags, by "is the hires pass"."""
     neglora: NegLoraPass | None = None
@@ -129,15 +131,26 @@ def put_in_place(params: Any) -> None:
 def finish(p: Any) -> None:
     """After a batch: say in the infotext what acted, and in the comments what did not and why."""
     job: Job | None = getattr(p, ATTRIBUTE, None)
-    if job is None or not any(guiding.records or guiding.owner or guiding.refused for guiding in job.passes):
+    passes = [] if job is None else [each for each in job.passes if each.records or each.owner or each.refused]
+    if job is None or not passes:
         return
-    lines = [short(guiding.records) for guiding in job.passes if guiding.records]
-    lines += dict.fromkeys(reason for guiding in job.passes for reason in guiding.refused)
-    owners = {guiding.owner for guiding in job.passes if guiding.owner}
+    lines = [short(guiding.records) for guiding in passes if guiding.records]
+    lines += dict.fromkeys(reason for guiding in passes for reason in guiding.refused)
+    owners = {guiding.owner for guiding in passes if guiding.owner}
     lines += sorted(owners)
     p.extra_generation_params = {**p.extra_generation_params, ACTED_KEY: " | ".join(lines)}
     _tell(job, p, [line for line in lines if line in owners or "inert" in line])
+    job.reports += [
+        {**described(guiding.records), "refused": list(guiding.refused), "others": guiding.owner} for guiding in passes
+    ]
     job.passes.clear()
+
+
+def report(p: Any, processed: Any) -> None:
+    """After a job: leave what acted in each pass in the answer of the API; the infotexts are written by then."""
+    job: Job | None = getattr(p, ATTRIBUTE, None)
+    if job is not None and job.reports:
+        processed.extra_generation_params = {**processed.extra_generation_params, REPORT_KEY: job.reports}
 
 
 def _put_texts(job: Job, p: Any, params: Any) -> None:

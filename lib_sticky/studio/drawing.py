@@ -50,19 +50,13 @@ class Drawing:
                 yield preset, done, len(self.presets) * self.seeds
 
     def _make(self, manifest: Manifest, preset: str, job: Job, keys: Sequence[str], judge: Any) -> None:
-        records = []
-        made: Made | None = None
-        for event in make(self.host, job, self.model.stem):
-            if isinstance(event, Made):
-                made = event
-            else:
-                records.append(event.guided.record)
+        made = next((event for event in make(self.host, job, self.model.stem) if isinstance(event, Made)), None)
         if made is None:
             raise RuntimeError("the job ended without pictures")
         said = judge(made.pictures) if judge else [{}] * len(keys)
         for index, (key, picture) in enumerate(zip(keys, made.pictures, strict=True)):
             path = save(picture, self.folder / "pictures" / preset, str(job.seed + index), made.infotexts[index])
-            manifest.add(key, path, {"acted": short(records), **scored(picture, said[index])})
+            manifest.add(key, path, {"acted": short(made.records), **scored(picture, said[index])})
 
     def _judge(self) -> Any:
         size = Setting(self.job.cfg, self.job.steps, self.job.width, self.job.height)

@@ -94,11 +94,12 @@ def _felt(host: Diffusers, job: Job, target: float) -> Job:
 
 
 def _made(host: Diffusers, job: Job, model: str, watch: Watch | None) -> Made:
+    from lib_sticky.guidance.report import lines
     from lib_sticky.studio.making import Made, make
 
     for event in make(host, job, model):
         if isinstance(event, Made):
-            print(file=sys.stderr)
+            print("", *lines(event.records), sep="\n", file=sys.stderr)
             return event
         if watch:
             watch.see(event)

@@ -8,7 +8,11 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from lib_sticky.guidance.combine import Record
+from lib_sticky.guidance.report import short
+from lib_sticky.guidance.selection import Selection
 from lib_sticky.hosts.diffusers import Diffusers
+from lib_sticky.hosts.selected import selected
 from lib_sticky.studio.job import Job
 from lib_sticky.studio.png import infotext
 from lib_sticky.studio.sampling import Moment, sample, sized
@@ -16,11 +20,12 @@ from lib_sticky.studio.sampling import Moment, sample, sized
 
 @dataclass(frozen=True)
 class Made:
-    """The pictures of a job whose size and seed are settled, and their infotexts."""
+    """The pictures of a job whose size and seed are settled, their infotexts, and what each step did."""
 
     job: Job
     pictures: tuple[Image.Image, ...]
     infotexts: tuple[str, ...]
+    records: tuple[Record, ...]
 
 
 def settled(job: Job, host: Diffusers) -> Job:
@@ -32,12 +37,17 @@ def settled(job: Job, host: Diffusers) -> Job:
 def make(host: Diffusers, job: Job, model: str) -> Iterator[Moment | Made]:
     """Every step of a settled job, then what was made; `model` names the model in the infotext."""
     moment: Moment | None = None
+    records: list[Record] = []
     for moment in sample(host, job):
+        records.append(moment.guided.record)
         yield moment
     if moment is None:
         raise RuntimeError(f"{job.sampler} made no step")
     pictures = tuple(Image.fromarray(array) for array in host.pictures(moment.latents))
-    yield Made(job, pictures, tuple(infotext(job, index, model) for index in range(job.batch)))
+    asked = selected(job.config) != Selection() or job.config.untitled
+    acted = short(records) if asked else None
+    texts = tuple(infotext(job, index, model, acted) for index in range(job.batch))
+    yield Made(job, pictures, texts, tuple(records))
 
 
 def without_and_with(job: Job) -> tuple[Job, Job]:

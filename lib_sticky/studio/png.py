@@ -6,14 +6,15 @@ import json
 from typing import Any
 
 from lib_sticky import __version__
-from lib_sticky.infotext import KEY, dump
+from lib_sticky.infotext import ACTED_KEY, KEY, dump
 from lib_sticky.studio.job import Job
 
 
-def infotext(job: Job, index: int, model: str) -> str:
+def infotext(job: Job, index: int, model: str, acted: str | None = None) -> str:
     """How picture `index` of the job was made, as A1111's `create_infotext` writes it (modules/processing.py).
 
-    The negative stands as typed; what Sticky made of it follows from the `Sticky` key.
+    The negative stands as typed; what Sticky made of it follows from the `Sticky` key. acted: what techniques did,
+    where some were asked for.
     """
     params: dict[str, Any] = {
         "Steps": job.steps,
@@ -26,6 +27,7 @@ def infotext(job: Job, index: int, model: str) -> str:
         "Clip skip": job.clip_skip if job.clip_skip > 1 else None,
         "RNG": "CPU",
         KEY: dump(job.config),
+        ACTED_KEY: acted,
         "Version": f"sticky studio {__version__}",
     }
     last = ", ".join(f"{name}: {_quoted(str(value))}" for name, value in params.items() if value is not None)

@@ -20,7 +20,7 @@ from lib_sticky.guidance.dynamic_thresholding import DynamicThresholding, thresh
 from lib_sticky.guidance.norm_clamp import NormClamp
 from lib_sticky.guidance.odds_gate import OddsGate
 from lib_sticky.guidance.pag import Pag
-from lib_sticky.guidance.report import activity, evaluations
+from lib_sticky.guidance.report import activity, described, evaluations, lines
 from lib_sticky.guidance.rescale import Rescale, rescale
 from lib_sticky.guidance.sag import Degraded, Sag
 from lib_sticky.guidance.seg import Seg
@@ -255,3 +255,10 @@ def test_report_counts_steps_reasons_and_evaluations():
     assert str(found[Technique.RESCALE]) == "CFG rescale: inert on 4 (its phi is 0)"
     assert str(found[Technique.CFG]).startswith("CFG: acted on 3 steps, inert on 1 (the host skipped")
     assert evaluations(records) == 3 + 3 + 2 + 3
+    assert lines(records)[-1] == "model rows a step: 2 on 1, 3 on 3"
+    assert lines(records)[0].startswith("CFG: acted on 3 steps")
+    told = described(records)
+    assert told["rows"] == [3, 3, 2, 3]
+    assert told["techniques"][0] == {
+        "name": "CFG", "steps": [0, 1, 3], "inert": {"the host skipped the negative on this step": 1},
+    }  # fmt: skip

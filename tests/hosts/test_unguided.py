@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from lib_sticky.config import Config
 from lib_sticky.guidance.selection import Selection
 from lib_sticky.hosts.forge import Forge
-from lib_sticky.hosts.job import ATTRIBUTE, Job, finish
+from lib_sticky.hosts.job import ATTRIBUTE, Job, finish, report
 from lib_sticky.hosts.selected import selected
-from lib_sticky.infotext import ACTED_KEY
+from lib_sticky.infotext import ACTED_KEY, REPORT_KEY
 
 WITHOUT = SimpleNamespace(forge_objects=SimpleNamespace(unet=SimpleNamespace()))
 
@@ -29,3 +29,7 @@ def test_the_infotext_says_it() -> None:
     setattr(p, ATTRIBUTE, one)
     finish(p)
     assert "do not act on this Forge" in p.extra_generation_params[ACTED_KEY]
+    processed = SimpleNamespace(extra_generation_params=p.extra_generation_params)
+    report(p, processed)
+    assert "do not act" in processed.extra_generation_params[REPORT_KEY][0]["refused"][0]
+    assert REPORT_KEY not in p.extra_generation_params

@@ -100,8 +100,10 @@ def test_a_model_that_is_none_is_refused_in_words(
 
 def test_pictures_are_written_with_their_infotext(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert generate.main([*SMALL, "--sticky", "--cfg", "20", "--batch", "2", "--out", str(out)]) == 0
-    paths = [Path(line) for line in capsys.readouterr().out.split()]
+    said = capsys.readouterr()
+    paths = [Path(line) for line in said.out.split()]
     assert [path.name for path in paths] == ["00001-7.png", "00002-8.png"]
+    assert "CFG: acted on 2 steps\nmodel rows a step: 2 on 2\n" in said.err
     found = job_of(of_picture(paths[1]))
     assert (found.prompt, found.cfg, found.seed, found.width) == ("a red star", 20.0, 8, 16)
     assert found.config == config.Config(enabled=True)

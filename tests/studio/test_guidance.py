@@ -10,15 +10,19 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import PAGIdentitySelfAttnProcessor2_0
 from torch import Tensor
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from lib_sticky.config import Config
 from lib_sticky.guidance.conditioning import stack
+from lib_sticky.guidance.freeu import FreeU
+from lib_sticky.guidance.passes import Pass, Row
 from lib_sticky.guidance.selection import Technique
 from lib_sticky.guidance.tpg import permutation
 from lib_sticky.hosts.diffusers import Diffusers
+from lib_sticky.hosts.unet_hooks import Wanted, hooked
 from lib_sticky.hosts.unet_parts import NoUNet, parts_of
 from lib_sticky.studio.conditions import conditions
 from lib_sticky.studio.job import Job, JobError
@@ -218,6 +222,43 @@ def test_freeu_is_diffusers_own(host: Diffusers) -> None:
         host.pipe.unet.disable_freeu()
     agree(moment, d_u + 7 * (d_c - d_u))
     assert not torch.allclose(moment.guided.prediction, first(host, Config()).guided.prediction, atol=1e-3)
+
+
+def test_freeu_version_2_is_the_papers_formula_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of diffusers' FreeU, which is version 1; the stages by their channels, as in the authors' code."""
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=16, block_out_channels=(8, 16, 32), layers_per_block=1, norm_num_groups=4, cross_attention_dim=8,
+        attention_head_dim=4, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    ).eval()  # fmt: skip
+    factors, seen = {32: (1.3, 0.6), 16: (1.5, 0.4)}, []
+
+    def version_2(_stage: int, backbone: Tensor, skip: Tensor, **_factors: float) -> tuple[Tensor, Tensor]:
+        seen.append(backbone.shape[1])
+        b, s = factors.get(backbone.shape[1], (1.0, 1.0))
+        h, half = backbone.double().clone(), backbone.shape[1] // 2
+        for image in h:
+            mean = image.mean(0)
+            image[:half] *= (b - 1) * (mean - mean.min()) / (mean.max() - mean.min()) + 1
+        spectrum = torch.fft.fftshift(torch.fft.fft2(skip.double()), dim=(-2, -1))
+        row, column = (size // 2 for size in skip.shape[-2:])
+        spectrum[..., row - 1 : row + 1, column - 1 : column + 1] *= s
+        filtered = torch.fft.ifft2(torch.fft.ifftshift(spectrum, dim=(-2, -1))).real
+        return h.to(backbone), filtered.to(skip)
+
+    x, text = torch.randn(2, 4, 16, 16), torch.randn(2, 5, 8)
+    settings = FreeU(1.3, 1.5, 0.6, 0.4)
+    with torch.inference_mode():
+        plain = unet(x, 500.0, text).sample
+        with hooked(parts_of(unet), Wanted([Row(Pass.COND)] * 2, (16, 16), 0, freeu=settings)):
+            ours = unet(x, 500.0, text).sample
+        monkeypatch.setattr("diffusers.models.unets.unet_2d_blocks.apply_freeu", version_2)
+        unet.enable_freeu(s1=1.0, s2=1.0, b1=1.0, b2=1.0)
+        theirs = unet(x, 500.0, text).sample
+    assert {16, 32} <= set(seen)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    assert (ours - plain).abs().max() > 1e-3
 
 
 def test_two_scale(host: Diffusers) -> None:
