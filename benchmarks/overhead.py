@@ -14,14 +14,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
-import time
 from typing import Any
 
-import numpy as np
-
-from lib_sticky.lab.intervals import bootstrap
+from benchmarks.paired_jobs import Make, counted, row, timed
 from tests.live.webui import Answer, Refused, call, job
 
 TERMS = "blurry, (bad:1.2)"
@@ -37,7 +33,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def main() -> int:
     options = _parser().parse_args()
-    counts = _can_count(options.url)
+    make = _maker(options.url)
     about = call("/sticky/v1/version", url=options.url)
     print(f"{about['host']} {about['host_version']}, {options.size}x{options.size}, {options.steps} steps, Euler")
     print(f"{options.pairs} pairs after {options.warm_up} of warm-up, load {os.getloadavg()[0]:.1f} at the start\n")
@@ -57,10 +53,10 @@ def main() -> int:
             "save_images": False,
             **extra,
         }
-        calls = _counted(payload, options.url) if counts else ("not counted", "not counted")
+        calls = counted(make, payload, options.url)
         for new in (True, False):
-            pairs = _timed(payload, new, options)
-            print(_row(f"{name}, {'new' if new else 'same'} prompt", pairs, calls), flush=True)
+            pairs = timed(make, payload, options.pairs, options.warm_up, new=new, alike=True)
+            print(row(f"{name}, {'new' if new else 'same'} prompt", pairs, calls), flush=True)
     print(f"\nload {os.getloadavg()[0]:.1f} at the end")
     return 0
 
@@ -76,53 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _timed(payload: dict[str, Any], new: bool, options: argparse.Namespace) -> list[tuple[float, float]]:
-    """Seconds of both sides, a tuple a pair. Both sides give the same pixels, or RuntimeError."""
-    pairs: list[tuple[float, float]] = []
-    for index in range(options.warm_up + options.pairs):
-        before, timed = (_numbered(payload, 2 * index + turn if new else 0) for turn in (0, 1))
-        seconds, pictures = [0.0, 0.0], [b"", b""]
-        for side in (0, 1) if index % 2 else (1, 0):
-            _job(before, side, options.url)
-            started = time.perf_counter()
-            made = _job({**timed, "seed": index}, side, options.url)
-            seconds[side] = time.perf_counter() - started
-            pictures[side] = made.pixels[0].tobytes()
-        if pictures[0] != pictures[1]:
-            raise RuntimeError("the two sides gave different pictures; their times cannot be compared")
-        pairs.append((seconds[0], seconds[1]))
-    return pairs[options.warm_up :]
+def _maker(url: str) -> Make:
+    def make(payload: dict[str, Any], by_hand: int) -> Answer:
+        if not by_hand:
+            return job(payload, STICKY, url)
+        return job({**payload, "negative_prompt": f"{payload['prompt']}, {TERMS}"}, url=url)
 
-
-def _numbered(payload: dict[str, Any], number: int) -> dict[str, Any]:
-    """The same job of another prompt with as many tokens."""
-    return {**payload, "prompt": f"{payload['prompt']}, {number:03d}"}
-
-
-def _job(payload: dict[str, Any], by_hand: int, url: str) -> Answer:
-    if not by_hand:
-        return job(payload, STICKY, url)
-    return job({**payload, "negative_prompt": f"{payload['prompt']}, {TERMS}"}, url=url)
-
-
-def _row(name: str, pairs: list[tuple[float, float]], calls: tuple[str, str]) -> str:
-    ticked, typed = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratio = bootstrap([on / off for on, off in pairs], np.median)
-    cells = (f"{ticked:.2f}", f"{typed:.2f}", f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}", *calls)
-    return f"| {name} | {' | '.join(cells)} |"
-
-
-def _can_count(url: str) -> bool:
-    return any(script["name"] == "count calls" for script in call("/sdapi/v1/script-info", url=url))
-
-
-def _counted(payload: dict[str, Any], url: str) -> tuple[str, str]:
-    counting = {**payload, "alwayson_scripts": {"Count calls": {"args": [True]}}}
-    return _calls(_job(counting, 0, url)), _calls(_job(counting, 1, url))
-
-
-def _calls(made: Answer) -> str:
-    return made.infotexts[0].rsplit("UNet calls: ", 1)[1].split(",")[0]
+    return make
 
 
 if __name__ == "__main__":

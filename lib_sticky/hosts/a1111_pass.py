@@ -141,6 +141,7 @@ class A1111Pass(GuidedPass):
         begun, self._begun = self._begun, None
         if begun is None:
             return self._combined(x_out, conds_list, uncond, cond_scale)
+        self._hooks.close()  # The model's call is over; SAG's second one hangs up what it needs.
         call = begun.call
         layout, form, x = call.layout, call.form, call.x
         predictions = layout.predictions(x, x_out, form)

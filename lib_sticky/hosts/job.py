@@ -14,7 +14,7 @@ from lib_sticky.guidance_fields import NULL_HOST
 from lib_sticky.hosts import neglora_job, proof
 from lib_sticky.hosts.base import Guiding, Host, Texts
 from lib_sticky.hosts.neglora_pass import NegLoraPass
-from lib_sticky.hosts.nothing import empty, untitled
+from lib_sticky.hosts.nothing import empty, encode_ahead, untitled
 from lib_sticky.hosts.rows import taken
 from lib_sticky.hosts.selected import cfg_scale, selected
 from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, FEELS_KEY, KEY, REPORT_KEY, dump
@@ -107,6 +107,9 @@ def prepare(p: Any) -> None:
             job.guiding = job.host.guide(p, selection, scale, untitled=config.untitled)
             job.passes.append(job.guiding)
             _tell(job, p, list(job.guiding.refused))
+            if _left_out(p, texts) and not (config.untitled or _changes_negative(job, texts)):
+                _typed(job, p, texts)
+        encode_ahead(job.host, p, config, job.cache, two_scale=selection.two_scale is not None)
     except Exception as error:
         _fail(job, p, error)
 
@@ -156,7 +159,7 @@ def report(p: Any, processed: Any) -> None:
 def _put_texts(job: Job, p: Any, params: Any) -> None:
     texts, config = job.host.texts(p), job.config
     absent = params.text_uncond is None
-    if absent:  # Forge has no negative at CFG 1, where techniques may need one.
+    if absent:  # Techniques may need it all the same.
         params.text_uncond = taken(params.text_cond, slice(0, len(texts.positive)))
     if config.untitled:
         nothing = untitled(job.host, p, params, job.cache)
@@ -167,13 +170,22 @@ def _put_texts(job: Job, p: Any, params: Any) -> None:
     elif config.null != NULL_HOST and not any(texts.negative):
         params.text_uncond = empty(job.host, p, params, config.null, job.cache)
     elif absent:
-        typed = job.host.encode(p, texts.negative, job.cache(texts.hires, "typed"))
-        params.text_uncond = job.host.at_step(typed, params.denoiser.step, params.text_uncond)
+        params.text_uncond = job.host.at_step(_typed(job, p, texts), params.denoiser.step, params.text_uncond)
 
     if job.loras and job.loras.changes_text(negative=False) and not config.untitled:
         with on_text(job.loras, negative=False):
             prompts = job.host.encode_prompts(p, texts.positive, job.cache(texts.hires, "prompts"))
         params.text_cond = job.host.prompts_at_step(prompts, params.denoiser.step)
+
+
+def _left_out(p: Any, texts: Texts) -> bool:
+    """Whether the host has encoded no negative for this pass, as Forge does at CFG 1."""
+    return getattr(p, "hr_uc" if texts.hires else "uc", ()) is None
+
+
+def _typed(job: Job, p: Any, texts: Texts) -> Any:
+    """The schedules of the negatives as typed, where the host has none."""
+    return job.host.encode(p, texts.negative, job.cache(texts.hires, "typed"))
 
 
 def _changes_negative(job: Job, texts: Texts) -> bool:

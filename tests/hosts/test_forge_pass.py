@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import gc
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,68 +12,23 @@ import torch
 from torch import Tensor
 
 from lib_sticky.config import Config
-from lib_sticky.guidance import Pass, State, Step, combine, plan_step
-from lib_sticky.guidance.cfg import compose
-from lib_sticky.guidance.cfg_pp import for_euler, next_latent
-from lib_sticky.guidance.passes import Plan, Row
+from lib_sticky.guidance.cfg_pp import next_latent
 from lib_sticky.guidance.report import short
-from lib_sticky.guidance.sag import Degraded, attention_mask, degrade, degraded_input
-from lib_sticky.guidance.selection import Selection, Technique
+from lib_sticky.guidance.selection import Technique
 from lib_sticky.hosts.forge_pass import ForgePass
 from lib_sticky.hosts.selected import selected
-from lib_sticky.hosts.unet_hooks import Wanted, hooked
-from lib_sticky.hosts.unet_parts import parts_of
-from tests.hosts.fake_forge import CHANNELS, WORDS, Denoiser, calc_cond_uncond_batch, engine
+from tests.hosts.fake_forge import WORDS, Denoiser, calc_cond_uncond_batch, engine
 from tests.hosts.fake_webui import FakeWebUI
-
-SIGMAS = (8.0, 5.0, 2.0, 0.0)
-TECHNIQUES: dict[str, dict[str, Any]] = {
-    "PAG": {"pag": 1.5},
-    "SEG": {"seg": "own pass", "seg_sigma": 1.5},
-    "SEG in the negative": {"seg": "in the negative"},
-    "TPG": {"tpg": 2.0},
-    "SAG": {"sag": 0.75, "sag_threshold": 0.9},
-    "FreeU": {"freeu": "version 2"},
-    "CFG++": {"cfgpp": 0.5},
-    "dynamic thresholding": {"dynthres": True, "dynthres_mimic": 3.0},
-    "APG": {"apg": True},
-    "CFG rescale": {"rescale": 0.7},
-    "two-scale": {"twoscale": 3.0},
-    "odds gate": {"gate": 1.0, "gate_evidence": 0.01},
-    "norm clamp": {"clamp": 0.01},
-    "all that share a step": {
-        "pag": 1.0,
-        "seg": "own pass",
-        "tpg": 1.0,
-        "sag": 0.5,
-        "freeu": "version 1",
-        "rescale": 0.5,
-    },
-}
+from tests.hosts.row_by_row import SIGMAS, TECHNIQUES, OnePass, agree, expected, text
 
 
-def text(seed: int, images: int = 1, words: int = 5) -> Tensor:
-    return torch.randn(images, words, WORDS, generator=torch.Generator().manual_seed(seed))
-
-
-def sample_euler(_model: Any, _x: Tensor, sigmas: Any = None) -> Any:
-    return sigmas
-
-
-class Host:
-    """One pass on the fake host; `step` makes one model call."""
+class Host(OnePass):
+    """Makes one model call with `step`."""
 
     def __init__(self) -> None:
         self.engine = engine()
-        self.denoiser = Denoiser(self.engine, lambda params: self.guiding and self.guiding.before(params, self.empty))
-        self.sampler = SimpleNamespace(model_wrap_cfg=self.denoiser, func=sample_euler)
-        self.p = SimpleNamespace(sampler=self.sampler, sd_model=self.engine, get_token_merging_ratio=lambda: 0.0)
-        self.guiding: Any = None
-        self.images = 1
-        self.scale = 7.0
-
-    def empty(self) -> Tensor:
-        return text(99).repeat(self.images, 1, 1)
+        denoiser = Denoiser(self.engine, lambda params: self.guiding and self.guiding.before(params, self.empty))
+        super().__init__(self.engine.forge_objects.unet.model, denoiser, self.engine)
 
     def guide(self, fields: dict[str, Any], scale: float | None = None, untitled: bool = False) -> ForgePass:
         selection = selected(Config(**fields))
@@ -88,19 +42,11 @@ class Host:
     def options(self) -> dict[str, Any]:
         return self.engine.forge_objects.unet.model_options
 
-    @property
-    def rows(self) -> list[int]:
-        return self.engine.forge_objects.unet.model.rows
-
     def step(self, texts: list[Tensor], negative: Any, weights: list[float] | None = None) -> Tensor:
         self.images = texts[0].shape[0]
         return self.denoiser.forward(
             self.x(), torch.full((self.images,), SIGMAS[1]), texts, negative, weights or [1.0], self.scale
         )
-
-    def x(self) -> Tensor:
-        noise = torch.randn(self.images, CHANNELS, 4, 4, generator=torch.Generator().manual_seed(5))
-        return noise * SIGMAS[1]
 
 
 @pytest.fixture
@@ -108,54 +54,6 @@ def host() -> Iterator[Host]:
     found = Host()
     with FakeWebUI(model=found.engine).running(), torch.inference_mode():
         yield found
-
-
-def one(host: Host, how: Row, plan: Plan, selection: Selection, x: Tensor, cond: Tensor) -> tuple[Tensor, Any]:
-    """The prediction of one image's row by a call of its own, and the attention of its middle block."""
-    model = host.engine.forge_objects.unet.model
-    sigma = selection.seg.sigma if selection.seg else 0.0
-    freeu = selection.freeu if Technique.FREEU in plan.acting else None
-    wanted = Wanted([how], (4, 4), plan.step.index, sigma, freeu, (0,))
-    with hooked(parts_of(model.diffusion_model), wanted) as seen:
-        return model.denoised(x, torch.full((1,), SIGMAS[1]), cond), seen.attention
-
-
-def expected(host: Host, fields: dict[str, Any], texts: list[Tensor], negative: Tensor, weights: list[float]) -> Tensor:
-    """Row by row, then combined without the host; for one image, as the sampler is to be given it."""
-    selection, x = selected(Config(**fields)), host.x()
-    composed = weights != [1.0]
-    step = Step(3, 10, host.scale, and_prompt=composed, sigma=SIGMAS[1], sigma_next=SIGMAS[2])
-    plan = plan_step(selection, step)
-    fixed = {Pass.UNCOND: negative, Pass.NULL: host.empty()}
-    found: dict[Pass, Tensor] = {}
-    attention: dict[Pass, Any] = {}
-    for name in (Pass.NULL, Pass.UNCOND, Pass.COND, Pass.PAG, Pass.SEG, Pass.TPG):
-        if name not in plan.passes:
-            continue
-        how = plan.row(name)
-        if how.conditioning in fixed:
-            found[name], attention[name] = one(host, how, plan, selection, x, fixed[how.conditioning])
-            continue
-        rows = [one(host, how, plan, selection, x, each) for each in texts]
-        attention[name] = rows[0][1]
-        away = found.get(Pass.NULL, found.get(Pass.UNCOND))
-        found[name] = rows[0][0] if away is None else compose([row for row, _ in rows], weights, away)
-    degraded = None
-    if plan.degraded and selection.sag:
-        base = plan.sag_base
-        mask = attention_mask(attention[base], 4, 4, selection.sag.threshold)
-        image = degrade(found[base], mask, selection.sag.sigma)
-        cond = fixed.get(base, texts[0])
-        again, _ = one(host, Row(base), plan, selection, degraded_input(x, found[base], image), cond)
-        degraded = Degraded(image, again)
-    guided = combine(selection, plan, x, found, State(), degraded)
-    if guided.renoise is None:
-        return guided.prediction
-    return for_euler(guided.prediction, guided.renoise, SIGMAS[1], SIGMAS[2])
-
-
-def agree(one: Tensor, other: Tensor) -> None:
-    torch.testing.assert_close(one, other, atol=2e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
@@ -201,7 +99,7 @@ def test_and_prompts(host: Host, name: str) -> None:
 def test_a_step_runs_the_planned_rows_in_one_call(host: Host, fields: Any, same: bool, wanted: list[int]) -> None:
     guiding = host.guide(fields, untitled="untitled" in fields)
     host.step([text(1)], text(1) if same else text(2))
-    assert host.rows == wanted
+    assert host.model.rows == wanted
     assert guiding.records[0].evaluations == sum(wanted)
 
 
@@ -224,7 +122,7 @@ def test_at_cfg_1_the_negative_is_run_where_cfg_plus_plus_needs_it(host: Host) -
     host.scale = 1.0
     host.guide({"cfgpp": 0.5})
     found = host.step([text(1)], text(2))
-    assert host.rows == [2]
+    assert host.model.rows == [2]
     agree(found, expected(host, {"cfgpp": 0.5}, [text(1)], text(2), [1.0]))
 
 
@@ -244,7 +142,7 @@ def test_its_negative_is_kept_even_where_no_pass_of_ours_needs_it(host: Host) ->
     host.denoiser.need_last_noise_uncond = True
     host.guide({"pag": 1.0})
     host.step([text(1)], text(1))
-    assert host.rows == [3]
+    assert host.model.rows == [3]
 
 
 @pytest.mark.parametrize("tells", [True, False])
@@ -256,7 +154,7 @@ def test_where_the_host_skips_the_negative_the_rest_acts(host: Host, tells: bool
     agree(found, expected(host, {"pag": 1.5}, [text(1)], text(2), [1.0]))
     assert guiding.records[0].acted == (Technique.PAG,)
     assert "the host skipped the negative" in short(guiding.records)
-    assert host.rows == [2]
+    assert host.model.rows == [2]
 
 
 def test_another_wrapper_of_the_model_is_delegated_to_and_named(host: Host) -> None:
@@ -283,8 +181,7 @@ def test_another_cfg_function_makes_the_cfg_away_from_the_moved_reference(host: 
     found = host.step([text(1)], text(2))
     moved, cond = seen[-1], expected(host, {"pag": 1.5, "cfg_stop": 0.1}, [text(1)], text(2), [1.0])
     assert not torch.equal(seen[0], moved)
-    model = host.engine.forge_objects.unet.model
-    towards = model.denoised(host.x(), torch.full((1,), SIGMAS[1]), text(1))
+    towards = host.model.denoised(host.x(), torch.full((1,), SIGMAS[1]), text(1))
     agree(found, moved + (towards - moved) * 14 + (cond - towards))
     assert guiding.owner == "tests.hosts.test_forge_pass made the CFG"
 
@@ -302,7 +199,7 @@ def test_functions_after_ours_are_given_the_hosts_own_conditionings(host: Host) 
     host.guide({"pag": 1.5})
     found = host.step([text(1)], text(2))
     assert counts == [(1, 1)]
-    assert host.rows == [3, 1]
+    assert host.model.rows == [3, 1]
     agree(found, expected(host, {"pag": 1.5}, [text(1)], text(2), [1.0]))
 
 
@@ -311,7 +208,7 @@ def test_a_refiners_unet_is_guided_too(host: Host) -> None:
     host.step([text(1)], text(2))
     host.engine.forge_objects.unet = engine().forge_objects.unet
     host.step([text(1)], text(2))
-    assert host.rows == [3]
+    assert host.engine.forge_objects.unet.model.rows == [3]
 
 
 def test_nothing_is_left_on_the_model_and_the_clone_is_dead_after_the_pass(host: Host) -> None:

@@ -181,13 +181,35 @@ def test_at_cfg_1_a_technique_is_given_the_negative_as_typed_which_forge_left_ou
     host = Forge()
     host.guide = lambda *_a, **_k: Guided()  # type: ignore[method-assign]
     p = webui.processing(["a cat", "a dog"], ["ugly", "bad"], cfg_scale=1)
+    p.uc = None  # type: ignore[attr-defined]
     job.begin(p, host, {"cfgpp": 0.5})
     job.prepare(p)
+    assert webui.encoded == [("ugly", "bad")], "before the model samples"
     params = denoiser_params(p, None)
     params.text_cond = torch.zeros(3, 77, 4)  # Of an AND prompt and a plain one.
     job.put_in_place(params)
     assert torch.equal(seen[0], torch.stack([tensor_cond("ugly"), tensor_cond("bad")]))
+    assert len(webui.encoded) == 1
     assert p.comments == []
+
+
+@pytest.mark.parametrize(
+    ("values", "encoded"),
+    [
+        ({"untitled": True}, [("",), ("",)]),
+        ({"untitled": True, "null": "same as the positive"}, [("",)]),
+        ({"null": "zeros"}, [("",)]),
+        ({"rescale": 0.5}, []),
+        ({"twoscale": 2.0}, [("",)]),
+    ],
+)
+def test_empty_texts_are_encoded_before_the_model_samples(webui: FakeWebUI, values: Any, encoded: Any) -> None:
+    host = Forge()
+    host.guide = lambda *_a, **_k: SimpleNamespace(refused=())  # type: ignore[method-assign]
+    p = webui.processing(["a cat"], ["ugly"])
+    job.begin(p, host, values)
+    job.prepare(p)
+    assert webui.encoded == encoded
 
 
 @pytest.mark.parametrize(
