@@ -34,7 +34,7 @@ def within(selection: Selection, p: Any) -> tuple[Selection, tuple[str, ...]]:
             outside = replace(outside, odds_gate=None)
             found.append("the odds gate counts on the noise of Stable Diffusion 1, 2 and XL, which this model has not")
         selection = outside
-    if p.get_token_merging_ratio() > 0 and (selection.seg or selection.sag):
+    if p.get_token_merging_ratio(for_hr=bool(getattr(p, "is_hr_pass", False))) > 0 and (selection.seg or selection.sag):
         selection = replace(selection, seg=None, sag=None)
         found.append("SEG and SAG cannot act while token merging is on")
     if selection.cfg_pp and getattr(p.sampler.func, "__name__", "") not in RENOISING:

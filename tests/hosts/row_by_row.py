@@ -59,7 +59,7 @@ class OnePass:
     def __init__(self, model: Model, denoiser: Any, engine: Any) -> None:
         self.model, self.denoiser = model, denoiser
         self.sampler = SimpleNamespace(model_wrap_cfg=denoiser, func=sample_euler)
-        self.p = SimpleNamespace(sampler=self.sampler, sd_model=engine, get_token_merging_ratio=lambda: 0.0)
+        self.p = SimpleNamespace(sampler=self.sampler, sd_model=engine, get_token_merging_ratio=lambda **_: 0.0)
         self.guiding: Any = None
         self.images = 1
         self.scale = 7.0
