@@ -105,6 +105,8 @@ def prepare(p: Any) -> None:
         if selection != Selection() or config.untitled:
             scale = cfg_scale(config, 0.0) or None
             job.guiding = job.host.guide(p, selection, scale, untitled=config.untitled)
+            if job.passes and not job.passes[-1].records:
+                job.passes.pop()  # Forge prepares its hires pass twice before it samples it.
             job.passes.append(job.guiding)
             _tell(job, p, list(job.guiding.refused))
             if _left_out(p, texts) and not (config.untitled or _changes_negative(job, texts)):

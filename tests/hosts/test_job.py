@@ -205,7 +205,7 @@ def test_at_cfg_1_a_technique_is_given_the_negative_as_typed_which_forge_left_ou
 )
 def test_empty_texts_are_encoded_before_the_model_samples(webui: FakeWebUI, values: Any, encoded: Any) -> None:
     host = Forge()
-    host.guide = lambda *_a, **_k: SimpleNamespace(refused=())  # type: ignore[method-assign]
+    host.guide = lambda *_a, **_k: SimpleNamespace(refused=(), records=[])  # type: ignore[method-assign]
     p = webui.processing(["a cat"], ["ugly"])
     job.begin(p, host, values)
     job.prepare(p)
