@@ -65,8 +65,6 @@ class StickyScript(scripts.Script):
     def postprocess(self, p, processed, *_args) -> None:
         proof.show(p, processed)
         comparison_job.show(p, processed)
-
-    def postprocess(self, p, processed, *_args) -> None:
         job.report(p, processed)
 
 

@@ -28,8 +28,7 @@ class ForgeWatch:
         self._denoiser: Any = None
         self._null: Callable[[], Any] | None = None
         unet = p.sd_model.forge_objects.unet.clone()
-        # A function of its own, because another clone copies methods with all that they belong to.
-        unet.set_model_sampler_post_cfg_function(lambda args: self.after(args))
+        unet.set_model_sampler_post_cfg_function(_function(self))
         p.sd_model.forge_objects.unet = unet
 
     def before(self, params: Any, null: Callable[[], Any]) -> None:
@@ -60,3 +59,12 @@ class ForgeWatch:
                 each["model_conds"][_OF_THE_PICTURE] = first["model_conds"][_OF_THE_PICTURE]
         found, _ = self._predict(args["model"], nothing, None, args["input"], args["sigma"], args["model_options"])
         return found
+
+
+def _function(watch: ForgeWatch) -> Callable[[dict[str, Any]], Tensor]:
+    """`after` as a function: cloning a UNet copies functions by reference, but methods with all that they belong to."""
+
+    def after(args: dict[str, Any]) -> Tensor:
+        return watch.after(args)
+
+    return after
