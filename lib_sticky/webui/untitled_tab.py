@@ -163,12 +163,12 @@ def build(runs: Runs, sender: Sender) -> gr.Blocks:
                     cancel = gr.Button("Cancel", variant="stop", elem_id=elem_id("cancel"))
                 told = gr.HTML("", elem_id=elem_id("said"))
                 queue = gr.HTML(desk.queue(), elem_id=elem_id("queue"))
-                tables = gr.HTML("", elem_id=elem_id("tables"))
                 _overall(desk)
             with gr.Column(scale=3):
                 view, show = _view()
                 pictures = gr.HTML("", elem_id=elem_id("gallery"))
                 one, infotext = _one(sender)
+                tables = gr.HTML("", elem_id=elem_id("tables"))
                 report = gr.Button("Write the report page", size="sm", elem_id=elem_id("report"))
                 reported = gr.HTML("", elem_id=elem_id("reported"))
         poll, acting, act = _hidden()

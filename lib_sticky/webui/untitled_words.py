@@ -15,7 +15,7 @@ from lib_sticky.lab.taste import Learned
 from lib_sticky.lab.yields import Difference
 from lib_sticky.webui.words import duration, progress, queue, warned
 
-SHOWN = 6
+SHOWN = 4
 PAGE = 60
 """Pictures on one page of the gallery."""
 LARGE = 1024
@@ -40,8 +40,8 @@ def _run(run: Run) -> str:
     elif run.state == "failed":
         told += warned([run.message])
     else:
-        place = f"{made} of {total} pictures in {run.folder}"
-        told += f"<div class='sticky-count'>{html.escape(f'{run.message}; {place}')}</div>"
+        place = f"{made} of {total} pictures in {run.folder}" if made else run.message
+        told += f"<div class='sticky-count'>{html.escape(place)}</div>"
     return f"<div class='sticky-job sticky-job-{run.state}'>{told}</div>"
 
 
@@ -63,14 +63,14 @@ def gallery(
     like = {result.preset: result.duplicates for result in found.presets}
     figures = ""
     for each in pictures[(page - 1) * PAGE : page * PAGE]:
-        marks = ["plain" if each.said.get("blank") else "", "" if each.drawn.kept else "not worth it by the rule"]
+        marks = ["plain" if each.said.get("blank") else "" if each.drawn.kept else "below the rule"]
         if each.drawn.seed in like[each.preset]:
             marks.append(f"like seed {like[each.preset][each.drawn.seed]}")
         if name_of(each) in chances:
             marks.append(f"{chances[name_of(each)]:.0%} to your taste")
         vote = found.votes.get((each.sha256, each.preset))
         figures += _figure(each, vote, [mark for mark in marks if mark], name_of(each) in seen)
-    told = f"Page {page} of {pages}, {len(pictures)} pictures. {html.escape(run.rule)}"
+    told = f"Page {page} of {pages}, {len(pictures)} pictures."
     if order == BY_TASTE and isinstance(learned, str):
         told += f" {html.escape(taste_words(learned))}"
     kind = "sticky-drawn sticky-blurred" if blurred else "sticky-drawn"
