@@ -148,6 +148,20 @@ def test_the_box_unticked_gives_the_pixels_of_a_plain_call(page: Any) -> None:
     assert "Sticky" not in infotext
 
 
+def test_expand_writes_the_negative_into_the_box_turns_itself_off_and_keeps_the_picture(page: Any) -> None:
+    tab = _ticked(page)
+    tab.type({**SMALL, "prompt": "a cat", "neg_prompt": "ugly"})
+    tab.set({"placement": "own chunk", "start": 0.25})
+    ticked, _ = tab.generate()
+    tab.part("expand").click()
+    until_in("Sticky is off", tab.part("expand_said").inner_text)
+    assert tab.core("neg_prompt").input_value() == "a cat BREAK ugly[:, blurry, (bad:1.2):0.25]"
+    until(lambda: tab.fields()["enabled"], False)
+    typed, infotext = tab.generate()
+    assert np.array_equal(typed, ticked)
+    assert "Sticky" not in infotext
+
+
 @pytest.mark.parametrize("name", ["txt2img", "img2img"])
 def test_a_pictures_infotext_restores_the_panel_and_one_without_the_key_unticks_it(page: Any, name: str) -> None:
     payload = {**base(), "prompt": "a cat", "negative_prompt": "ugly"}
