@@ -132,17 +132,17 @@ def test_the_same_comparison_is_found_again(compared: dict[str, Any]) -> None:
 
 
 def test_a_cancelled_comparison_keeps_its_pictures_and_goes_on() -> None:
-    body = asked(prompt=fresh(), seeds=3)
+    body = asked(prompt=fresh())
     first = call(ROUTE, body)["id"]
     until(lambda: call(f"{ROUTE}/{first}")["done"] >= 2, True, SLOW)
     cancelled(first)
     state = finished(first, "cancelled")
     assert "goes on" in state["message"] and not state["report"]
     kept = pictures(Path(state["folder"]))
-    assert 2 <= len(kept) < 15
+    assert 2 <= len(kept) < 10
     second = finished(call(ROUTE, body)["id"])
     now = pictures(Path(state["folder"]))
-    assert second["folder"] == state["folder"] and len(now) == 15
+    assert second["folder"] == state["folder"] and len(now) == 10
     assert all(now[name] == data for name, data in kept.items())
 
 
@@ -251,13 +251,13 @@ def test_a_bad_list_of_scales_is_said_and_nothing_begins(tab: Tab) -> None:
 
 def test_the_panel_compares_cancels_and_goes_on(tab: Tab) -> None:
     prompt = fresh()
-    start(tab, prompt, 3, "7")
-    until(lambda: bool(re.search(r"picture ([2-9]|1\d) of 15", said(tab))), True, SLOW)
+    start(tab, prompt, 2, "7")
+    until(lambda: bool(re.search(r"picture [2-9] of 10", said(tab))), True, SLOW)
     shot(tab, "running")
     tab.part("compare_cancel").click()
     until_in("goes on", lambda: said(tab), SLOW)
     shot(tab, "cancelled")
-    start(tab, prompt, 3, "7")
+    start(tab, prompt, 2, "7")
     until_in("Open the report", lambda: said(tab), SLOW)
     link = tab.part("compare_said").locator("a").get_attribute("href")
     answer = tab.page.request.get(f"{URL}/{link}")
@@ -266,7 +266,7 @@ def test_the_panel_compares_cancels_and_goes_on(tab: Tab) -> None:
     gallery.wait_for(state="visible")
     shot(tab, "done")
     newest = call(ROUTE)[-1]
-    assert len(pictures(Path(newest["folder"]))) == 15 and newest["state"] == "done"
+    assert len(pictures(Path(newest["folder"]))) == 10 and newest["state"] == "done"
 
 
 def test_generate_makes_plain_pictures_afterwards(tab: Tab) -> None:
