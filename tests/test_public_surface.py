@@ -20,10 +20,13 @@ import pytest
 from fastapi import FastAPI
 
 from lib_sticky import infotext
-from lib_sticky.api import compare_routes, merge_routes, routes, untitled_routes
+from lib_sticky.api import compare_routes, merge_routes, neglora_routes, routes, untitled_routes
 from lib_sticky.api.compare_jobs import Comparisons
 from lib_sticky.api.merge_jobs import Jobs
+from lib_sticky.api.neglora_orders import Shelf
+from lib_sticky.api.programs import Programs
 from lib_sticky.api.untitled_runs import Runs
+from lib_sticky.api.wrong_jobs import WrongPictures
 from lib_sticky.config import OPTIONS, schema
 from lib_sticky.hosts.a1111 import A1111
 from lib_sticky.hosts.checkpoints import FolderCheckpoints
@@ -119,6 +122,8 @@ def mounted() -> list[str]:
     merge_routes.add(app, files, Jobs(files), {})
     untitled_routes.add(app, Runs(WebUIPainter(), Path()), {})
     compare_routes.add(app, HostApi(app), Comparisons(), {})
+    wrong = WrongPictures(WebUIPainter(), Path())
+    neglora_routes.add(app, wrong, Programs(lambda: None), Shelf(Path(), None), {})
     return sorted(f"{' '.join(sorted(route.methods))} {route.path}" for route in app.routes[before:])  # type: ignore[attr-defined]
 
 

@@ -1,8 +1,9 @@
-"""What all guarded routes share: who may ask, and refusals that name the field."""
+"""What all guarded routes share: who may ask, what a body may hold, and refusals that name the field."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Collection, Mapping
 from secrets import compare_digest
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi import Depends, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from lib_sticky.config import ConfigError
+from lib_sticky.option import shown
 
 
 def guarded(accounts: Mapping[str, str]) -> dict[str, Any]:
@@ -23,6 +25,17 @@ def or_422(answer: Callable[[], Any]) -> Any:
         return answer()
     except ConfigError as error:
         raise HTTPException(422, str(error)) from None
+
+
+def known_fields(body: Any, names: Collection[str], what: str) -> dict[str, Any]:
+    """A request's JSON object; ConfigError names what is no field of `what`, and the nearest that is."""
+    if not isinstance(body, dict):
+        raise ConfigError("(whole body)", f"expected an object with {', '.join(names)}")
+    for name in body:
+        if name not in names:
+            near = difflib.get_close_matches(str(name)[:60], names, n=1, cutoff=0.0)[0]
+            raise ConfigError(shown(name), f"no such field of {what}; the nearest is {near!r}")
+    return dict(body)
 
 
 def _guard(accounts: Mapping[str, str]) -> Callable[..., None]:

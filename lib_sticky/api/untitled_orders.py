@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lib_sticky.api.answers import known_fields
 from lib_sticky.config import Config, ConfigError
 from lib_sticky.guidance_fields import NULL_ENCODED, NULL_SAME, NULL_ZEROS
 from lib_sticky.hosts.painter import Painter, Settings
@@ -65,12 +65,7 @@ DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in dataclasse
 
 def read_order(body: Any, painter: Painter) -> Order:
     """Check a request's JSON; ConfigError names the bad field, and for an unknown one the nearest that exists."""
-    if not isinstance(body, dict):
-        raise ConfigError("(whole body)", f"expected an object with {', '.join(DEFAULTS)}")
-    for name in body:
-        if name not in DEFAULTS:
-            near = difflib.get_close_matches(str(name)[:60], DEFAULTS, n=1, cutoff=0.0)[0]
-            raise ConfigError(shown(name), f"no such field of an untitled run; the nearest is {near!r}")
+    body = known_fields(body, DEFAULTS, "an untitled run")
     presets = body.get("presets", list(DEFAULTS["presets"]))
     if not isinstance(presets, list) or not all(isinstance(name, str) for name in presets):
         raise ConfigError("presets", f"{shown(presets)} is not a list of names")

@@ -75,7 +75,12 @@ def hung_on(p: Any, config: Config, negatives: Sequence[str]) -> NegLoraPass | N
     return NegLoraPass(p, wanted, lambda: unet_of(p.sd_model), open_loras)
 
 
-def _find(name: str) -> Path | None:
+def lora_folder() -> Path:
+    """Where the WebUI looks for LoRAs."""
     from modules import shared
 
-    return in_folder(Path(shared.cmd_opts.lora_dir), name)
+    return Path(shared.cmd_opts.lora_dir)
+
+
+def _find(name: str) -> Path | None:
+    return in_folder(lora_folder(), name)

@@ -1,10 +1,11 @@
-"""Who makes the pictures of an untitled run: the host's own pipeline, asked for one batch at a time."""
+"""Who makes pictures for long jobs: the host's own pipeline, asked for one batch at a time."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from PIL import Image
@@ -17,14 +18,11 @@ NATIVE = 0
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How every picture of a run is made, whatever its preset and seed. ConfigError names a field out of range."""
+class Sampling:
+    """How every picture of a job is sampled. ConfigError names a field out of range."""
 
-    sampler: str = option("Euler", label="Sampler", help="CFG++ presets need Euler or DDIM.")
+    sampler: str = option("Euler", label="Sampler", help="CFG++ needs Euler or DDIM.")
     steps: int = option(20, label="Steps", help="Sampling steps.", minimum=1, maximum=150, step=1)
-    cfg: float = option(
-        3.0, label="CFG scale", help="For presets that name none, such as U5.", minimum=1, maximum=30, step=0.5
-    )
     width: int = option(NATIVE, label="Width", help="0: the model's own size.", minimum=0, maximum=2048, step=8)
     height: int = option(NATIVE, label="Height", help="0: the model's own size.", minimum=0, maximum=2048, step=8)
 
@@ -33,6 +31,35 @@ class Settings:
             about: Option | None = field.metadata.get("option")
             if about is not None:
                 check(field.name, about, field.default, getattr(self, field.name))
+
+
+@dataclass(frozen=True)
+class Settings(Sampling):
+    """How every picture of a batch is made, whatever its preset and seed."""
+
+    cfg: float = option(
+        3.0, label="CFG scale", help="For presets that name none, such as U5.", minimum=1, maximum=30, step=0.5
+    )
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The texts of a batch as a user types them."""
+
+    positive: str = ""
+    negative: str = ""
+
+
+NO_PROMPTS = Prompts()
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model that the next batch is made with; `name` as `Painted` has it."""
+
+    name: str
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -58,11 +85,22 @@ class Painter(Protocol):
         """The samplers that `Settings` may name."""
         ...
 
+    def model(self) -> Model:
+        """The chosen model; ConfigError where there is none. May take as long as hashing its file."""
+        ...
+
     def check(self, settings: Settings, config: Config) -> None:
         """Raise ConfigError for a combination that cannot be made here."""
         ...
 
-    def paint(self, settings: Settings, config: Config, seeds: range, stopped: Callable[[], bool]) -> Painted | None:
+    def paint(
+        self,
+        settings: Settings,
+        config: Config,
+        seeds: range,
+        stopped: Callable[[], bool],
+        prompts: Prompts = NO_PROMPTS,
+    ) -> Painted | None:
         """Make one batch of seeds in a row, after whatever else the host is making; None where it was stopped."""
         ...
 

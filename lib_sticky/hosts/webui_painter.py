@@ -1,13 +1,14 @@
-"""Untitled runs in A1111 and every WebUI that grew from it: each batch is a job like any other in its queue."""
+"""Long jobs in A1111 and every WebUI that grew from it: each batch is a job like any other in its queue."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from lib_sticky.config import Config, ConfigError, changed
-from lib_sticky.hosts.painter import Painted, Settings
+from lib_sticky.hosts.painter import NO_PROMPTS, Model, Painted, Prompts, Settings
 from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, KEY
 from lib_sticky.lab.worth import MEASURED
 
@@ -26,17 +27,35 @@ class WebUIPainter:
 
         return [sampler.name for sampler in sd_samplers.visible_samplers()]
 
+    def model(self) -> Model:
+        from modules import sd_models
+
+        try:
+            info = sd_models.select_checkpoint()
+        except FileNotFoundError as error:
+            raise ConfigError("model", "the WebUI has no checkpoint") from error
+        if not info.sha256:
+            info.calculate_shorthash()
+        return Model(info.name_for_extra, Path(info.filename), str(info.sha256))
+
     def check(self, settings: Settings, config: Config) -> None:
         """What cannot act here is said in the infotext and the comments."""
 
-    def paint(self, settings: Settings, config: Config, seeds: range, stopped: Callable[[], bool]) -> Painted | None:
+    def paint(
+        self,
+        settings: Settings,
+        config: Config,
+        seeds: range,
+        stopped: Callable[[], bool],
+        prompts: Prompts = NO_PROMPTS,
+    ) -> Painted | None:
         from modules import call_queue, processing, shared
 
         with call_queue.queue_lock:
             if stopped():
                 return None
-            with closing(_job(settings, config, seeds)) as p:
-                shared.state.begin(job="sticky untitled")
+            with closing(_job(settings, config, seeds, prompts)) as p:
+                shared.state.begin(job="sticky")
                 self._painting = True
                 try:
                     processed = processing.process_images(p)
@@ -45,7 +64,7 @@ class WebUIPainter:
                 finally:
                     self._painting = False
                     shared.state.end()
-                return _painted(p, processed, len(seeds))
+                return _painted(p, processed, config, len(seeds))
 
     def interrupt(self) -> None:
         from modules import shared
@@ -54,7 +73,7 @@ class WebUIPainter:
             shared.state.interrupt()
 
 
-def _job(settings: Settings, config: Config, seeds: range) -> Any:
+def _job(settings: Settings, config: Config, seeds: range, prompts: Prompts) -> Any:
     """A txt2img job as the host's own API makes it (modules/api/api.py, `text2imgapi`)."""
     from modules import processing, scripts, shared
 
@@ -63,8 +82,8 @@ def _job(settings: Settings, config: Config, seeds: range) -> Any:
         sd_model=shared.sd_model,
         outpath_samples=shared.opts.outdir_txt2img_samples,
         outpath_grids=shared.opts.outdir_txt2img_grids,
-        prompt="",
-        negative_prompt="",
+        prompt=prompts.positive,
+        negative_prompt=prompts.negative,
         seed=seeds.start,
         sampler_name=settings.sampler,
         batch_size=len(seeds),
@@ -86,18 +105,18 @@ def _arguments(runner: Any, config: Config) -> tuple[Any, ...]:
     """What the page holds when it is opened, for all scripts but ours, which takes a dict of fields."""
     own = [script for script in runner.alwayson_scripts if script.title() == TITLE]
     if not own or len(runner.inputs) <= own[0].args_from:
-        raise ConfigError("untitled", "the WebUI has not loaded the Sticky script; its log says why")
+        raise ConfigError("sticky", "the WebUI has not loaded the Sticky script; its log says why")
     values = [getattr(component, "value", None) for component in runner.inputs]
     values[0] = 0
     values[own[0].args_from] = changed(config)
     return tuple(values)
 
 
-def _painted(p: Any, processed: Any, count: int) -> Painted:
+def _painted(p: Any, processed: Any, config: Config, count: int) -> Painted:
     first = processed.index_of_first_image
     pictures: Sequence[Any] = processed.images[first : first + count]
     about = p.extra_generation_params
-    if len(pictures) != count or KEY not in about:
+    if len(pictures) != count or (changed(config) and KEY not in about):
         raise RuntimeError("the WebUI made something else than was asked for; its log says why")
     if ERROR_KEY in about:
         raise RuntimeError(str(about[ERROR_KEY]))

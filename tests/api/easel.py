@@ -1,16 +1,17 @@
-"""A painter of coloured noise for untitled runs: fast, repeatable, and stoppable at every batch."""
+"""A painter of coloured noise: fast, repeatable, and stoppable at every batch."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lib_sticky.config import Config, ConfigError
-from lib_sticky.hosts.painter import Painted, Settings
+from lib_sticky.hosts.painter import NO_PROMPTS, Model, Painted, Prompts, Settings
 
 RULE = "Even seeds are worth keeping."
 
@@ -22,17 +23,28 @@ class Easel:
     models: list[str] = field(default_factory=lambda: ["paint"])
     gate: threading.Semaphore | None = None
     batches: list[tuple[Config, range]] = field(default_factory=list)
+    asked: list[tuple[Prompts, Settings]] = field(default_factory=list)
     fails: Exception | None = None
     interrupted: int = 0
 
     def samplers(self) -> list[str]:
         return ["Euler", "DDIM"]
 
+    def model(self) -> Model:
+        return Model(self.models[0], Path(f"/models/{self.models[0]}.safetensors"), "0a1b")
+
     def check(self, settings: Settings, config: Config) -> None:
         if config.cfgpp and settings.steps == 7:
             raise ConfigError("sampler", "seven steps of CFG++ cannot be painted")
 
-    def paint(self, settings: Settings, config: Config, seeds: range, stopped: Callable[[], bool]) -> Painted | None:
+    def paint(
+        self,
+        settings: Settings,
+        config: Config,
+        seeds: range,
+        stopped: Callable[[], bool],
+        prompts: Prompts = NO_PROMPTS,
+    ) -> Painted | None:
         while self.gate is not None and not self.gate.acquire(timeout=0.02):
             if stopped():
                 return None
@@ -41,6 +53,7 @@ class Easel:
         if self.fails is not None:
             raise self.fails
         self.batches.append((config, seeds))
+        self.asked.append((prompts, settings))
         model = self.models.pop(0) if len(self.models) > 1 else self.models[0]
         side = settings.width or 24
         pictures = [painting(seed, config, side) for seed in seeds]

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.hosts.diffusers_loras import pipe_text_places
+from lib_sticky.lab.dataset import Example, examples
 from lib_sticky.lora.branch import branch_of
 from lib_sticky.lora.load import Strong, branches_of
 from lib_sticky.lora.places import unet_file_places, unet_places
 from lib_sticky.studio.neglora.command import main
-from lib_sticky.studio.neglora.dataset import Example, examples
 from lib_sticky.studio.neglora.train import Plan
 from lib_sticky.studio.neglora.training import Run
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from lib_sticky import __version__
 from lib_sticky.option import ConfigError
+from lib_sticky.prompt.wrong import CAPTION
 from lib_sticky.studio.flags import add_job_fields, folder_and_model
 from lib_sticky.studio.job import Job, JobError
-from lib_sticky.studio.neglora.make import WORD
 from lib_sticky.studio.progress_line import show
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--lora", default="out/neglora/lora/wrong.safetensors", metavar="FILE",
         help="(default: out/neglora/lora/wrong.safetensors)",
     )  # fmt: skip
-    parser.add_argument("--word", default=WORD, help=f"that the LoRA was trained under (default: {WORD})")
+    parser.add_argument("--word", default=CAPTION, help=f"that the LoRA was trained under (default: {CAPTION})")
     parser.add_argument("--strength", type=float, default=1.0, metavar="X", help="of the LoRA (default: 1)")
     parser.add_argument(
         "--prompt", action="append", default=[], metavar="TEXT",

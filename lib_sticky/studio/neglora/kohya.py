@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib_sticky.studio.neglora.dataset import Example, replace_text
+from lib_sticky.lab.dataset import Example, replace_text
 
 if TYPE_CHECKING:
     from lib_sticky.studio.neglora.train import Plan

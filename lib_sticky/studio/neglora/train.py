@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib_sticky.lab.dataset import DatasetError, examples
 from lib_sticky.lora.train import Pace
-from lib_sticky.studio.neglora.dataset import DatasetError, examples
-from lib_sticky.studio.neglora.make import WORD
+from lib_sticky.prompt.wrong import CAPTION
 
 if TYPE_CHECKING:
     from lib_sticky.studio.neglora.training import Run
@@ -42,7 +42,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--caption", default="", metavar="TEXT", help="for pictures without a text file (default: none)"
     )
-    parser.add_argument("--name", default=WORD, help=f"of the file that is written (default: {WORD})")
+    parser.add_argument("--name", default=CAPTION, help=f"of the file that is written (default: {CAPTION})")
     parser.add_argument("--rank", type=int, default=8, metavar="N", help="of the factors (default: 8)")
     parser.add_argument(
         "--alpha", type=float, default=0.0, metavar="X", help="scale times the rank (default: the rank)"

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lib_sticky.hosts.diffusers import Cond, Diffusers
 from lib_sticky.hosts.diffusers_loras import pipe_text_places
+from lib_sticky.lab.dataset import DatasetError, Example
 from lib_sticky.lab.demo.plot import save_loss_plot
 from lib_sticky.lab.demo.run_folder import RunFolder
 from lib_sticky.lora.adapters import adapters_for, trained_layers
@@ -25,7 +26,6 @@ from lib_sticky.lora.rows import RowBranches, Rows
 from lib_sticky.lora.train import Trainer
 from lib_sticky.studio.checkpoint import kind_of
 from lib_sticky.studio.models import open_model
-from lib_sticky.studio.neglora.dataset import DatasetError, Example
 from lib_sticky.studio.neglora.identity import model_hash
 from lib_sticky.studio.neglora.kohya import write_configuration
 from lib_sticky.studio.neglora.samples import save_samples

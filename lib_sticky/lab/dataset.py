@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from lib_sticky.lab.png import save
 from lib_sticky.merge.output_file import file_sha256
+from lib_sticky.prompt.wrong import Recipe, Shot
 
 MANIFEST = "manifest.json"
 PICTURES = "pictures"
@@ -72,11 +76,18 @@ class Dataset:
         path = self.folder / row.file if row else None
         return row is not None and path is not None and path.is_file() and file_sha256(path) == row.sha256
 
-    def add(self, index: int, path: Path, about: Mapping[str, Any]) -> None:
-        """Take in a finished picture: its caption is written beside it, and the manifest anew."""
+    def missing(self, recipe: Recipe) -> Iterator[Shot]:
+        """The pictures of `recipe` that are not there yet, or no longer as they were made."""
+        return (shot for shot in recipe.shots() if not self.has(shot.index))
+
+    def add(self, shot: Shot, picture: Image.Image, infotext: str) -> None:
+        """Take in a finished picture: it is written with its caption beside it, and the manifest anew."""
+        path = save(picture, self.pictures, f"{shot.index:04d}", infotext)
         path.with_suffix(".txt").write_text(self.caption + "\n", encoding="utf-8")
         file = path.relative_to(self.folder).as_posix()
-        self.rows[index] = Row(index, file, file_sha256(path), **about)
+        self.rows[shot.index] = Row(
+            shot.index, file, file_sha256(path), shot.word, shot.cfg, shot.seed, shot.prompt, infotext
+        )
         rows = [asdict(self.rows[number]) for number in sorted(self.rows)]
         told = {"version": _VERSION, "caption": self.caption, "settings": self._settings, "pictures": rows}
         replace_text(self.folder / MANIFEST, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
@@ -87,7 +98,7 @@ class Dataset:
         other = [name for name in {**wanted, **settings} if wanted.get(name) != settings.get(name)]
         if other:
             raise DatasetError(
-                f"{self.folder} holds pictures made with another {', '.join(sorted(other))}; name another --out"
+                f"{self.folder} holds pictures made with another {', '.join(sorted(other))}; name another folder"
             )
         self.rows = {row.index: row for row in rows}
 
@@ -100,7 +111,7 @@ def examples(folder: Path, caption: str = "") -> list[Example]:
     """
     found = [Example(path, _caption(path, caption)) for path in _listed(folder)]
     if not found:
-        raise DatasetError(f"{folder} holds no pictures ({', '.join(ENDINGS)}); make some: run.py neglora make")
+        raise DatasetError(f"{folder} holds no pictures ({', '.join(ENDINGS)}); make some first")
     bare = [example.path for example in found if not example.caption]
     if bare:
         raise DatasetError(f"{bare[0]} has no caption; write {bare[0].stem}.txt beside it, or give --caption")
@@ -113,7 +124,7 @@ def _listed(folder: Path) -> list[Path]:
     paths = [folder / row.file for row in _rows(folder / MANIFEST)[1]]
     lost = [path for path in paths if not path.is_file()]
     if lost:
-        raise DatasetError(f"{lost[0]} is in {MANIFEST} and is not there; the same make command makes it again")
+        raise DatasetError(f"{lost[0]} is in {MANIFEST} and is not there; making them again makes the lost one")
     return paths
 
 

@@ -1,0 +1,28 @@
+"""The extension's entry for making and training negative LoRAs; everything it does is in lib_sticky."""
+
+from __future__ import annotations
+
+from modules import script_callbacks
+
+from lib_sticky.api import neglora_routes
+from lib_sticky.api.neglora_orders import Shelf
+from lib_sticky.api.programs import Programs, studio_interpreter
+from lib_sticky.api.wrong_jobs import WrongPictures
+from lib_sticky.hosts import checkpoints, detect
+from lib_sticky.hosts.neglora_job import lora_folder
+from lib_sticky.hosts.webui_painter import WebUIPainter
+
+FOLDER = detect.webui().data_path() / "sticky" / "neglora"
+WRONG = WrongPictures(WebUIPainter(), FOLDER)
+PROGRAMS = Programs(studio_interpreter)
+SHELF = Shelf(FOLDER, lora_folder())
+
+
+def started(_demo, app) -> None:
+    if checkpoints.serves_api():
+        neglora_routes.add(app, WRONG, PROGRAMS, SHELF, checkpoints.accounts())
+
+
+script_callbacks.on_app_started(started)
+script_callbacks.on_script_unloaded(WRONG.close)
+script_callbacks.on_script_unloaded(PROGRAMS.close)
