@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from lib_sticky.merge.errors import CheckpointError
 
+from .factors import FACTORS, Factors, factors_of, like
 from .forms import Module, bias_change, changes_weight, needs_base, scale_of, weight_change
 
 Branch = Callable[[Tensor], Tensor]
 """From a layer's input to what is added to its output; layers are linear in their weight and bias, norms too."""
-
-_FACTORS = {"lora_up.weight", "lora_down.weight", "lora_mid.weight", "alpha", "diff_b"}
 
 
 def branch_of(module: Module, layer: nn.Module, strength: float, name: str) -> Branch:
@@ -32,12 +31,17 @@ def branch_of(module: Module, layer: nn.Module, strength: float, name: str) -> B
     bias = _bias(module, shape[:1], strength, name)
     if not changes_weight(module):
         return _Layer(layer, None, bias)
-    if set(module) <= _FACTORS:
-        return _Factors(layer, module, strength * scale_of(module), bias, name)
+    if set(module) <= FACTORS:
+        return factors_of(layer, module, strength * scale_of(module), bias, name)
     if not needs_base(module):
         return _Layer(layer, weight_change(module, shape, None, name) * strength, bias)
     weight_change(module, shape, weight.detach().float().cpu(), name)
     return _Late(layer, lambda own: weight_change(module, shape, own.detach().float().cpu(), name) * strength, bias)
+
+
+def adding(branch: Branch) -> Callable[[Tensor, Tensor], object]:
+    """What adds a branch of an input to an output, in place."""
+    return branch.add if isinstance(branch, Factors) else lambda x, output: output.add_(branch(x))
 
 
 def _bias(module: Module, shape: tuple[int, ...], strength: float, name: str) -> Tensor | None:
@@ -61,7 +65,7 @@ class _Layer:
         self._layer, self._weight, self._bias = layer, weight, bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        self._weight, self._bias = _like(self._weight, x), _like(self._bias, x)
+        self._weight, self._bias = like(self._weight, x), like(self._bias, x)
         if self._weight is None:
             return torch.zeros((), device=x.device, dtype=x.dtype) if self._bias is None else self._placed(self._bias)
         return _operate(self._layer, x, self._weight, self._bias)
@@ -83,49 +87,6 @@ class _Late(_Layer):
         if self._weight is None:
             self._weight = self._make(self._layer.weight)
         return super().__call__(x)
-
-
-class _Factors:
-    """A plain LoRA's factors one after the other, a convolution's middle one included."""
-
-    def __init__(self, layer: Any, module: Module, scale: float, bias: Tensor | None, name: str) -> None:
-        self._layer, self._bias = layer, bias
-        down, up, mid = (module.get(f"lora_{part}.weight") for part in ("down", "up", "mid"))
-        if down is None or up is None or min(down.ndim, up.ndim) < 2:
-            raise CheckpointError(f"{name} lacks one of its two factors; the file is damaged")
-        kernel = tuple(layer.weight.shape[2:])
-        self._down, self._up = _shaped(down, kernel if mid is None else (1,) * len(kernel), name), up.flatten(1) * scale
-        self._mid = None if mid is None else _shaped(mid, kernel, name)
-        outputs, inputs = layer.weight.shape[0], layer.weight.shape[1] * getattr(layer, "groups", 1)
-        chain = [inputs, down.shape[0], *([] if mid is None else [mid.shape[0]]), outputs]
-        ends = [down.shape[1], *([] if mid is None else [mid.shape[1]]), self._up.shape[1], self._up.shape[0]]
-        if chain != ends:
-            told = ", ".join(str(list(factor.shape)) for factor in (up, mid, down) if factor is not None)
-            raise CheckpointError(f"{name} does not fit a weight of shape {list(layer.weight.shape)}: factors {told}")
-
-    def __call__(self, x: Tensor) -> Tensor:
-        self._down, self._up, self._mid, self._bias = (
-            _like(factor, x) for factor in (self._down, self._up, self._mid, self._bias)
-        )
-        if self._down.ndim == 2:
-            return nnf.linear(nnf.linear(x, self._down), self._up, self._bias)
-        layer = self._layer
-        where = (layer.stride, layer.padding, layer.dilation)
-        x = nnf.conv2d(x, self._down, None, *(where if self._mid is None else ()))
-        x = x if self._mid is None else nnf.conv2d(x, self._mid, None, *where)
-        return nnf.conv2d(x, self._up[:, :, None, None], self._bias)
-
-
-def _shaped(factor: Tensor, kernel: tuple[int, ...], name: str) -> Tensor:
-    """A factor for a linear layer (no kernel) or a convolution; a 1x1 kernel may be written or left out."""
-    written = tuple(factor.shape[2:])
-    if written != kernel and {*written, *kernel} - {1}:
-        raise CheckpointError(f"{name} has a kernel {list(written)} where the model has {list(kernel)}")
-    return factor.reshape(*factor.shape[:2], *kernel)
-
-
-def _like(tensor: Any, x: Tensor) -> Any:
-    return tensor if tensor is None else tensor.to(device=x.device, dtype=x.dtype)
 
 
 def _operate(layer: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -11,6 +11,7 @@ from torch import nn
 from lib_sticky.merge.errors import CheckpointError
 
 from .branch import Branch, branch_of
+from .factors import stacked
 from .files import LoraFile
 from .places import Places
 
@@ -24,7 +25,7 @@ class Strong:
 
 
 def branches_of(loras: Iterable[Strong], places: Places) -> dict[nn.Module, list[Branch]]:
-    """The branches of all `loras` on the layers in `places`; a strength of 0 adds none.
+    """The branches of all `loras` on the layers in `places`, plain ones as one a layer; a strength of 0 adds none.
 
     Raises CheckpointError that names the file, and the module at fault: damaged, of another shape, or none that fits.
     """
@@ -41,7 +42,7 @@ def branches_of(loras: Iterable[Strong], places: Places) -> dict[nn.Module, list
                     found.setdefault(places[name], []).append(branch)
         finally:
             file.close()
-    return found
+    return {layer: stacked(branches) for layer, branches in found.items()}
 
 
 def without_place(loras: Iterable[Strong], places: Places) -> list[str]:

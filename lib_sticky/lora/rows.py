@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .branch import Branch
+from .branch import Branch, adding
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Rows:
             start = stop
         return cls(len(mask), tuple(runs))
 
-    def within(self, size: int) -> tuple[slice, ...]:
+    def within(self, size: int) -> tuple[tuple[int, int], ...]:
         """The chosen rows of a layer's input of `size` rows, a multiple of the batch where the model cuts pictures up.
 
-        Raises ValueError where it is no multiple, since then nobody can say whose rows these are.
+        As (first, how many). Raises ValueError where it is no multiple, since then nobody can say whose rows these are.
         """
         if size % self.size:
             raise ValueError(f"a layer has {size} rows for a batch of {self.size}; the LoRA cannot tell them apart")
         each = size // self.size
-        return tuple(slice(start * each, stop * each) for start, stop in self.runs)
+        return tuple((start * each, (stop - start) * each) for start, stop in self.runs)
 
 
 class RowBranches:
@@ -53,6 +53,7 @@ class RowBranches:
     def __init__(self, branches: Mapping[nn.Module, Sequence[Branch]]) -> None:
         self._branches = {layer: tuple(added) for layer, added in branches.items()}
         self._rows: Rows | None = None
+        self._found: dict[int, tuple[tuple[int, int], ...]] = {}
         self._handles: list[Any] = []
 
     def __bool__(self) -> bool:
@@ -68,15 +69,17 @@ class RowBranches:
     @contextmanager
     def on(self, rows: Rows) -> Iterator[None]:
         """Act on `rows` of the model calls made inside."""
-        before, self._rows = self._rows, rows
+        before = self._rows
+        self.choose(rows)
         try:
             yield
         finally:
-            self._rows = before
+            self.choose(before)
 
     def choose(self, rows: Rows | None) -> None:
         """Act on `rows` from now on, or on none: for hosts that make the model call themselves."""
-        self._rows = rows
+        self._rows = rows if rows is not None and rows.runs else None
+        self._found.clear()
 
     def remove(self) -> None:
         """Take the hooks off; the model is as if they had never been there."""
@@ -85,20 +88,25 @@ class RowBranches:
         self._handles.clear()
 
     def _hook(self, branches: tuple[Branch, ...]) -> Any:
-        def added(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
-            del layer
+        adds = tuple(adding(branch) for branch in branches)
+        found = self._found
+
+        def added(_layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
             rows = self._rows
-            if rows is None or not rows.runs:
+            if rows is None:
                 return None
             x: Tensor = inputs[0]
-            places = rows.within(x.shape[0])
-            if places == (slice(0, x.shape[0]),):
+            size = x.shape[0]
+            places = found.get(size)
+            if places is None:
+                places = found[size] = rows.within(size)
+            if places[0][1] == size:
                 for branch in branches:
                     output = output + branch(x).to(output.dtype)
                 return output
-            for place in places:
-                for branch in branches:
-                    output[place].add_(branch(x[place]))
-            return output
+            for first, many in places:
+                for add in adds:
+                    add(x.narrow(0, first, many), output.narrow(0, first, many))
+            return None
 
         return added

@@ -110,8 +110,8 @@ def test_factors_are_exact_in_double_precision() -> None:
 def test_rows_are_found_again_where_pictures_are_cut_up(mask: list[bool], pieces: int) -> None:
     places = Rows.of(mask).within(len(mask) * pieces)
     marked = torch.zeros(len(mask) * pieces, dtype=torch.bool)
-    for place in places:
-        marked[place] = True
+    for first, many in places:
+        marked[first : first + many] = True
     assert marked.tolist() == [chosen for chosen in mask for _ in range(pieces)]
 
 
@@ -129,6 +129,41 @@ def test_nothing_acts_outside_of_on_and_without_rows() -> None:
         assert torch.equal(layer(x), plain)
     with torch.no_grad(), hooked.on(Rows.of([True] * BATCH)), hooked.on(Rows.of([False] * BATCH)):
         assert torch.equal(layer(x), plain)
+
+
+@pytest.mark.parametrize("kind", ["linear", "pointwise"])
+@pytest.mark.parametrize("number", [torch.float16, torch.bfloat16, torch.float64])
+def test_rows_are_added_to_as_the_branch_says_in_every_number_format(kind: str, number: torch.dtype) -> None:
+    form = {"linear": "LoRA", "pointwise": "pointwise as a linear"}[kind]
+    layer, x = layer_and_input(kind)
+    layer, x = layer.to(number), x.to(number)
+    branch = branch_of(FORMS[form][1], layer, 0.5, "x")
+    plain = layer(x)
+    hooked = RowBranches({layer: [branch]}).attach()
+    with torch.no_grad(), hooked.on(Rows.of([True, True, False, True])):
+        got = layer(x)
+    close = {"rtol": 2e-2, "atol": 0.15} if number is not torch.float64 else {"rtol": 1e-10, "atol": 1e-10}
+    torch.testing.assert_close(got[[0, 1, 3]], (plain + branch(x))[[0, 1, 3]], **close)
+    assert torch.equal(got[2], plain[2])
+
+
+def test_autocast_and_outputs_that_do_not_lie_in_a_row_are_added_to_as_well() -> None:
+    layer, x = layer_and_input("linear")
+    layer, x = layer.float(), x.float()
+    branch = branch_of(FORMS["LoRA"][1], layer, 0.5, "x")
+    hooked = RowBranches({layer: [branch]}).attach()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), hooked.on(Rows.of([True, False, False, True])):
+        got = layer(x)
+    hooked.remove()
+    assert got.dtype is torch.bfloat16
+    torch.testing.assert_close(got[0].float(), (layer(x) + branch(x))[0], rtol=2e-2, atol=0.3)
+    layer, x = layer_and_input("pointwise")
+    layer, x = layer.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    branch = branch_of(FORMS["pointwise as a linear"][1], layer, 0.5, "x")
+    plain = layer(x)
+    assert not plain.is_contiguous()
+    with torch.no_grad(), RowBranches({layer: [branch]}).attach().on(Rows.of([False, True, False, False])):
+        torch.testing.assert_close(layer(x)[1], (plain + branch(x))[1], rtol=1e-10, atol=1e-10)
 
 
 def test_gradients_pass_where_all_rows_are_chosen() -> None:
@@ -194,7 +229,9 @@ def written(folder: Path, tensors: dict[str, torch.Tensor]) -> Path:
 def test_a_lora_is_found_its_layers_and_strength_0_adds_nothing(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD)
     assert list(branches_of([Strong(path, 1.0), Strong(path, 0.5)], PLACES)) == [PLACES["lora_unet_a"]]
-    assert len(branches_of([Strong(path, 1.0), Strong(path, 0.5)], PLACES)[PLACES["lora_unet_a"]]) == 2
+    (both,) = branches_of([Strong(path, 1.0), Strong(path, 0.5)], PLACES)[PLACES["lora_unet_a"]]
+    x = rand(3, 8).float()
+    torch.testing.assert_close(both(x), 1.5 * (x @ (UP @ DOWN).T.float()), rtol=1e-5, atol=1e-5)
     assert branches_of([Strong(path, 0.0)], PLACES) == {}
 
 
