@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lib_sticky.hosts.neglora import Asked
 from lib_sticky.lora.sides import SidedLoras
@@ -70,13 +71,22 @@ class NegLoraPass:
         if marks:
             self.loras.choose_rows([mark == _UNCOND for mark in marks for _ in range(rows // len(marks))])
             return
-        self.loras.choose_rows([self._is_negative(self._done + row) for row in range(rows)])
+        if self._done < self._params.x.shape[0]:
+            self.loras.choose_rows([self._is_negative(self._done + row) for row in range(rows)])
+        else:
+            self.loras.choose_rows([self._has_negatives_text(kwargs.get("context"))] * rows)
         self._done += rows
 
     def _is_negative(self, row: int) -> bool:
-        """Of A1111's rows, which it runs in order, in one call or several; later ones are another extension's calls.
+        """Of A1111's rows, which it runs in order, in one call or several.
 
         Read now and not in `before`: callbacks after ours may have added rows of the prompt.
         """
         total, prompts = self._params.x.shape[0], self._params.text_cond.shape[0]
         return prompts <= row < total
+
+    def _has_negatives_text(self, context: Any) -> bool:
+        """Whether a further call, such as SAG's second one or another extension's, is one of the negative again."""
+        text = self._params.text_uncond
+        text = text["crossattn"] if isinstance(text, Mapping) else text
+        return isinstance(context, Tensor) and context.shape == text.shape and torch.equal(context, text.to(context))

@@ -32,8 +32,10 @@ class Unet(nn.Module):
         super().__init__()
         self.input_blocks = nn.ModuleList([nn.ModuleList([nn.Linear(2, 2)])])
 
-    def forward(self, x: Tensor, transformer_options: dict[str, Any] | None = None) -> Tensor:
-        del transformer_options
+    def forward(
+        self, x: Tensor, transformer_options: dict[str, Any] | None = None, context: Tensor | None = None
+    ) -> Tensor:
+        del transformer_options, context
         return self.input_blocks[0][0](x)  # pyright: ignore[reportIndexIssue]
 
 
@@ -53,7 +55,7 @@ class Denoiser:
         self.callback: Callable[[Any], None] = lambda _: None
 
     def forward(self) -> Tensor:
-        params = SimpleNamespace(x=self.x, text_cond=torch.zeros(PROMPTS, 1), text_uncond=torch.zeros(IMAGES, 1))
+        params = SimpleNamespace(x=self.x, text_cond=torch.zeros(PROMPTS, 1), text_uncond=torch.ones(IMAGES, 1))
         self.callback(params)
         return torch.cat([self.unet(self.x[rows], **about) for rows, about in self.calls])
 
@@ -104,6 +106,15 @@ def test_a_skipped_negative_and_calls_of_others_are_left_alone(lora: Strong) -> 
     assert changed(unet, found, denoiser.x[:3]) == [False] * 3
     found, denoiser = run(unet, lora, [(slice(0, 5), NONE), (slice(0, 5), NONE)])
     assert changed(unet, found[5:], denoiser.x) == [False] * 5
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("text", "acts"), [(1.0, True), (0.0, False)])
+def test_a_further_call_with_the_negatives_text_is_the_negatives(lora: Strong, text: float, acts: bool) -> None:
+    unet = Unet()
+    again = {"context": torch.full((IMAGES, 1), text)}
+    found, denoiser = run(unet, lora, [(slice(0, 5), NONE), (slice(3, 5), again)])
+    assert changed(unet, found[5:], denoiser.x[3:]) == [acts] * IMAGES
 
 
 @torch.no_grad()

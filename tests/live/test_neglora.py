@@ -63,6 +63,13 @@ def test_the_negative_is_that_of_the_applied_model_and_the_prompt_that_of_the_pl
         assert apart(job(payload(name, 1), ONLY), job(payload(name, 1))) <= ROUNDING
 
 
+def test_sags_second_call_has_the_lora_too() -> None:
+    only = job(payload("plain", 0), {**ONLY, "sag": 0.75})
+    found = payload("plain", 0)
+    assert apart(only, job({**found, "prompt": found["prompt"] + EVERYWHERE}, {"sag": 0.75})) <= ROUNDING
+    assert apart(only, job(found, ONLY)) > ROUNDING
+
+
 def test_both_sides_are_the_hosts_own_lora() -> None:
     both = job(payload("plain", 5), {**ONLY, "neglora_side": "both sides"})
     assert apart(both, applied("plain", 5)) <= ROUNDING
