@@ -6,6 +6,7 @@
     const press = (id) => root().querySelector(`#${id}`)?.click();
     const queues = {
         sticky_merge: ["sticky_merge_refresh", "refresh_sd_model_checkpoint", "forge_refresh_checkpoint"],
+        sticky_neglora: ["sticky_neglora_refresh"],
         sticky_untitled: ["sticky_untitled_show"],
     };
     // A gallery that is sent anew is up to a megabyte: not at every picture.

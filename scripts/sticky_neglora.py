@@ -1,4 +1,4 @@
-"""The extension's entry for making and training negative LoRAs; everything it does is in lib_sticky."""
+"""The extension's entry for the tab and the routes that make negative LoRAs; everything it does is in lib_sticky."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lib_sticky.api.wrong_jobs import WrongPictures
 from lib_sticky.hosts import checkpoints, detect
 from lib_sticky.hosts.neglora_job import lora_folder
 from lib_sticky.hosts.webui_painter import WebUIPainter
+from lib_sticky.webui import neglora_tab
 
 FOLDER = detect.webui().data_path() / "sticky" / "neglora"
 WRONG = WrongPictures(WebUIPainter(), FOLDER)
@@ -18,11 +19,16 @@ PROGRAMS = Programs(studio_interpreter)
 SHELF = Shelf(FOLDER, lora_folder())
 
 
+def tabs() -> list:
+    return [(neglora_tab.build(WRONG, PROGRAMS, SHELF), neglora_tab.TITLE, neglora_tab.TAB_ID)]
+
+
 def started(_demo, app) -> None:
     if checkpoints.serves_api():
         neglora_routes.add(app, WRONG, PROGRAMS, SHELF, checkpoints.accounts())
 
 
+script_callbacks.on_ui_tabs(tabs)
 script_callbacks.on_app_started(started)
 script_callbacks.on_script_unloaded(WRONG.close)
 script_callbacks.on_script_unloaded(PROGRAMS.close)

@@ -36,7 +36,7 @@ from lib_sticky.lab import asked
 from lib_sticky.presets import BUILT_IN, Presets
 from lib_sticky.prompt.packs import PACKS
 from lib_sticky.studio.__main__ import COMMANDS
-from lib_sticky.webui import compare_controls, merge_axes, merge_tab, panel, untitled_tab
+from lib_sticky.webui import compare_controls, merge_axes, merge_tab, neglora_tab, panel, untitled_tab
 from tests.api.easel import Easel
 from tests.webui.test_untitled_tab import Outbox
 
@@ -50,6 +50,7 @@ def surface(tmp_path: Path) -> dict[str, Any]:
         "elem_ids and labels": components(tmp_path),
         "merge tab": merge_components(tmp_path),
         "untitled tab": untitled_components(tmp_path),
+        "negative LoRA tab": neglora_components(tmp_path),
         "infotext": {
             "keys": [infotext.KEY, infotext.ERROR_KEY, infotext.ACTED_KEY, infotext.FEELS_KEY, merge_axes.INFOTEXT_KEY],
             "schema": infotext.SCHEMA,
@@ -96,6 +97,11 @@ def merge_components(tmp_path: Path) -> dict[str, Any]:
 
 def untitled_components(tmp_path: Path) -> dict[str, Any]:
     return named(untitled_tab.build(Runs(Easel(), tmp_path), Outbox()))
+
+
+def neglora_components(tmp_path: Path) -> dict[str, Any]:
+    wrong = WrongPictures(Easel(), tmp_path)
+    return named(neglora_tab.build(wrong, Programs(lambda: None), Shelf(tmp_path, None)))
 
 
 def named(blocks: gr.Blocks) -> dict[str, Any]:

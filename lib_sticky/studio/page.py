@@ -18,9 +18,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from lib_sticky import config
-from lib_sticky.api import merge_routes, routes, untitled_routes
+from lib_sticky.api import merge_routes, neglora_routes, routes, untitled_routes
 from lib_sticky.api.merge_jobs import Jobs
+from lib_sticky.api.neglora_orders import Shelf
+from lib_sticky.api.programs import Programs
 from lib_sticky.api.untitled_runs import Runs
+from lib_sticky.api.wrong_jobs import WrongPictures
 from lib_sticky.config import ConfigError, parse
 from lib_sticky.hosts.base import Host
 from lib_sticky.hosts.checkpoints import Checkpoints, FolderCheckpoints
@@ -31,9 +34,10 @@ from lib_sticky.studio import paste
 from lib_sticky.studio.desk import Desk, Shown, failed, said
 from lib_sticky.studio.gradio_versions import blocks, checkbox_accordion, gallery, looks, mount
 from lib_sticky.studio.job import Job, JobError
+from lib_sticky.studio.loras import LORAS
 from lib_sticky.studio.models import MODELS, shipped
 from lib_sticky.studio.painter import DeskPainter
-from lib_sticky.webui import merge_tab, panel, untitled_tab
+from lib_sticky.webui import merge_tab, neglora_tab, panel, untitled_tab
 
 ROOT = Path(__file__).resolve().parents[2]
 TAB = "txt2img"
@@ -71,16 +75,18 @@ def main(argv: Sequence[str]) -> int:
     out = Path(found.out).expanduser().resolve()
     desk = Desk(out)
     files = FolderCheckpoints(Path(found.models).expanduser().resolve(), _folder(found.loras))
-    queue, runs = Jobs(files), Runs(DeskPainter(desk), out)
+    queue, runs, own = Jobs(files), Runs(DeskPainter(desk), out), out / "neglora"
+    workshop = (WrongPictures(DeskPainter(desk), own), Programs(lambda: Path(sys.executable)), Shelf(own, LORAS))
     threading.Thread(target=desk.open_shipped, daemon=True).start()
-    server = uvicorn.Server(uvicorn.Config(app(desk, files, queue, runs), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app(desk, files, queue, runs, workshop), log_level="warning"))
     address = f"http://{found.listen}:{listening.getsockname()[1]}/"
     print(f"The studio is at {address} (Ctrl+C ends it). Pictures go to {out}.", file=sys.stderr)
     if not found.no_browser:
         threading.Thread(target=_browse, args=(server, address), daemon=True).start()
     server.run(sockets=[listening])
     queue.close()
-    runs.close()
+    for other in (runs, *workshop[:2]):
+        other.close()
     return 0
 
 
@@ -101,8 +107,10 @@ def _folder(name: str | None) -> Path | None:
     return None if name is None else Path(name).expanduser().resolve()
 
 
-def app(desk: Desk, files: Checkpoints, queue: Jobs, runs: Runs) -> FastAPI:
-    """The page, the routes that its preview asks, and those of merging and of untitled runs."""
+def app(
+    desk: Desk, files: Checkpoints, queue: Jobs, runs: Runs, workshop: tuple[WrongPictures, Programs, Shelf]
+) -> FastAPI:
+    """The page, the routes that its preview asks, and those of merging, untitled runs and negative LoRAs."""
     scripts = sorted((ROOT / "javascript").glob("*.js"))
     script = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
     style = (ROOT / "style.css").read_text(encoding="utf-8")
@@ -111,12 +119,15 @@ def app(desk: Desk, files: Checkpoints, queue: Jobs, runs: Runs) -> FastAPI:
     routes.add(serving, cast("Host", desk))
     merge_routes.add(serving, files, queue, {})
     untitled_routes.add(serving, runs, {})
+    neglora_routes.add(serving, *workshop, {})
     with blocks("Sticky studio", look) as page:
         gr.Markdown("# Sticky studio")
         with gr.Tab("Pictures"):
             settings = _lay_out(desk)
         with gr.Tab(untitled_tab.TITLE):
             untitled_tab.build(runs, settings)
+        with gr.Tab(neglora_tab.TITLE):
+            neglora_tab.build(*workshop)
         with gr.Tab(merge_tab.TITLE):
             merge_tab.build(files, queue, devices())
     return mount(serving, page, look, [str(desk.out)])

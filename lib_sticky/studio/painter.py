@@ -1,4 +1,4 @@
-"""Untitled runs in the studio: on the model that the page used last, in turn with the page's own jobs."""
+"""Long jobs in the studio: on the model that the page used last, in turn with the page's own jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lib_sticky.config import Config, ConfigError
 from lib_sticky.guidance.report import short
-from lib_sticky.hosts.painter import Painted, Settings
+from lib_sticky.hosts.painter import NO_PROMPTS, Model, Painted, Prompts, Settings
 from lib_sticky.lab.compare import Setting
 from lib_sticky.lab.worth import JUDGED, MEASURED
 from lib_sticky.merge.hash_cache import default_cache, hash_files
@@ -16,6 +16,7 @@ from lib_sticky.studio.job import SAMPLER_NAMES, Job, JobError
 from lib_sticky.studio.judging import judge_for
 from lib_sticky.studio.making import Made, make
 from lib_sticky.studio.models import ModelError
+from lib_sticky.studio.neglora.identity import model_hash
 from lib_sticky.studio.sampling import sized
 
 
@@ -28,13 +29,27 @@ class DeskPainter:
     def samplers(self) -> list[str]:
         return list(SAMPLER_NAMES)
 
-    def check(self, settings: Settings, config: Config) -> None:
-        _job(settings, config, range(1))
+    def model(self) -> Model:
+        try:
+            with self._desk.model() as (path, _):
+                return Model(path.stem, path, model_hash(path))
+        except ModelError as error:
+            raise ConfigError("model", str(error)) from error
 
-    def paint(self, settings: Settings, config: Config, seeds: range, stopped: Callable[[], bool]) -> Painted | None:
+    def check(self, settings: Settings, config: Config) -> None:
+        _job(settings, config, range(1), NO_PROMPTS)
+
+    def paint(
+        self,
+        settings: Settings,
+        config: Config,
+        seeds: range,
+        stopped: Callable[[], bool],
+        prompts: Prompts = NO_PROMPTS,
+    ) -> Painted | None:
         try:
             with self._desk.model() as (path, host):
-                job, made, records = sized(_job(settings, config, seeds), host), None, []
+                job, made, records = sized(_job(settings, config, seeds, prompts), host), None, []
                 for event in make(host, job, path.stem):
                     if stopped():
                         return None
@@ -46,7 +61,7 @@ class DeskPainter:
             raise ConfigError("model", str(error)) from error
         if made is None:
             raise RuntimeError("the job ended without pictures")
-        judge = judge_for(path, "", [Setting(job.cfg, job.steps, job.width, job.height)])
+        judge = judge_for(path, prompts.positive, [Setting(job.cfg, job.steps, job.width, job.height)])
         judged = judge(made.pictures) if judge else [{}] * len(seeds)
         rule = JUDGED if judge else MEASURED
         return Painted(made.pictures, made.infotexts, short(records), path.stem, _hash(path), judged, rule)
@@ -55,11 +70,12 @@ class DeskPainter:
         """`paint` looks at every step."""
 
 
-def _job(settings: Settings, config: Config, seeds: range) -> Job:
+def _job(settings: Settings, config: Config, seeds: range, prompts: Prompts) -> Job:
     try:
         return Job(
-            sampler=settings.sampler, steps=settings.steps, cfg=settings.cfg, width=settings.width,
-            height=settings.height, seed=seeds.start, batch=len(seeds), config=config,
+            prompt=prompts.positive, negative=prompts.negative, sampler=settings.sampler, steps=settings.steps,
+            cfg=settings.cfg, width=settings.width, height=settings.height, seed=seeds.start,
+            batch=len(seeds), config=config,
         )  # fmt: skip
     except JobError as error:
         raise ConfigError("sampler" if error.field == "cfgpp" else error.field, str(error)) from error

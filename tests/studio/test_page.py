@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,11 @@ pytest.importorskip("gradio")
 from fastapi.testclient import TestClient
 
 from lib_sticky import config
+from lib_sticky.api import neglora_orders
 from lib_sticky.api.merge_jobs import Jobs
+from lib_sticky.api.programs import Programs
 from lib_sticky.api.untitled_runs import Runs
+from lib_sticky.api.wrong_jobs import WrongPictures
 from lib_sticky.config import Config
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.studio import desk as desks
@@ -41,15 +45,30 @@ def client(desk: Desk, tmp_path: Path) -> Iterator[TestClient]:
     for name, value in (("a", 1.0), ("b", 3.0)):
         shelf.add(name, value)
     queue, runs = Jobs(shelf), Runs(DeskPainter(desk), tmp_path / "out")
-    with TestClient(page.app(desk, shelf, queue, runs)) as served:
+    wrong, programs = WrongPictures(DeskPainter(desk), tmp_path / "out"), Programs(lambda: None)
+    workshop = (wrong, programs, neglora_orders.Shelf(tmp_path / "out", None))
+    with TestClient(page.app(desk, shelf, queue, runs, workshop)) as served:
         yield served
-    queue.close()
-    runs.close()
+    for each in (queue, runs, wrong, programs):
+        each.close()
 
 
 def values(job: Job) -> list[object]:
     """What the page's components hold for `job`."""
     return [getattr(job, name) for name in jobs.DEFAULTS] + [getattr(job.config, name) for name in config.DEFAULTS]
+
+
+def test_wrong_pictures_are_made_by_the_pages_model(client: TestClient, tmp_path: Path) -> None:
+    body = {"name": "w", "words": "ugly", "cfg_to": 8, "steps": 2, "width": 16, "height": 16, "prompt": "a star"}
+    job_id = client.post("/sticky/v1/neglora/pictures", json=body).json()["id"]
+    give_up = time.monotonic() + 60
+    while (found := client.get(f"/sticky/v1/neglora/pictures/{job_id}").json())["state"] in ("queued", "running"):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    assert (found["state"], found["done"]) == ("done", 1), found
+    (path,) = (tmp_path / "out" / "w" / "pictures" / "1_wrong").glob("*.png")
+    assert path.with_suffix(".txt").read_text(encoding="utf-8") == "wrong\n"
+    assert of_picture(path).startswith("a star, (ugly:1.46)\nSteps: 2")
 
 
 def test_the_page_is_served_and_its_preview_answers(client: TestClient, desk: Desk) -> None:
