@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from PIL import ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 _FILES = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "arial.ttf")
 """Found by name in the system's folders of fonts."""
@@ -26,18 +26,27 @@ def font(size: int) -> Any:
     return ImageFont.load_default()
 
 
+@lru_cache(maxsize=1024)
 def width_of(text: str, size: int) -> int:
     """How many pixels `text` is wide."""
     return round(font(size).getlength(_writable(text, size)))
 
 
-def write(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, colour: tuple[int, int, int]) -> None:
+def write(picture: Image.Image, at: tuple[int, int], text: str, size: int, colour: tuple[int, int, int]) -> None:
     """Write `text` with its upper left corner at `at`."""
-    draw.text(at, _writable(text, size), fill=colour, font=font(size))
+    picture.paste(colour, at, _stamp(text, size))
+
+
+@lru_cache(maxsize=1024)
+def _stamp(text: str, size: int) -> Image.Image:
+    """The text as a mask; labels come again and again, and drawing one takes longer than a picture of latents."""
+    mask = Image.new("L", (width_of(text, size) + 2, 2 * size))
+    ImageDraw.Draw(mask).text((0, 0), _writable(text, size), fill=255, font=font(size))
+    return mask
 
 
 def _writable(text: str, size: int) -> str:
     """The bitmap font knows Latin-1 only."""
-    return (
-        text if isinstance(font(size), ImageFont.FreeTypeFont) else text.encode("latin-1", "replace").decode("latin-1")
-    )
+    if isinstance(font(size), ImageFont.FreeTypeFont):
+        return text
+    return text.encode("latin-1", "replace").decode("latin-1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from .fonts import width_of, write
 
@@ -34,18 +34,17 @@ def labelled(
     down = height + below + _GAP
     wide = max(left + len(columns) * across, width_of(title, _LARGE) + 2 * _GAP)
     sheet = Image.new("RGB", (wide, top + len(rows) * down), _PAPER)
-    draw = ImageDraw.Draw(sheet)
-    write(draw, (_GAP, _GAP), title, _LARGE, _INK)
+    write(sheet, (_GAP, _GAP), title, _LARGE, _INK)
     for index, label in enumerate(columns):
-        write(draw, (left + index * across, _GAP + line), label, _LARGE, _INK)
+        write(sheet, (left + index * across, _GAP + line), label, _LARGE, _INK)
     for row, label in enumerate(rows):
         y = top + row * down
-        write(draw, (_GAP, y + height // 2 - 8), label, _LARGE, _INK)
+        write(sheet, (_GAP, y + height // 2 - 8), label, _LARGE, _INK)
         for column, picture in enumerate(pictures[row]):
             x = left + column * across
             sheet.paste(_resized(picture, (width, height)), (x, y))
             if captions and captions[row][column]:
-                write(draw, (x, y + height + 1), captions[row][column], _SMALL, _FAINT)
+                write(sheet, (x, y + height + 1), captions[row][column], _SMALL, _FAINT)
     return sheet
 
 

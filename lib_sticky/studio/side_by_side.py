@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from lib_sticky.lab.fonts import write
 
@@ -23,10 +23,9 @@ def side_by_side(columns: Sequence[tuple[str, Sequence[Image.Image]]]) -> Image.
     top = 16 + 2 * _GAP
     rows = len(columns[0][1])
     sheet = Image.new("RGB", (len(columns) * (width + _GAP) + _GAP, top + rows * (height + _GAP)), _PAPER)
-    draw = ImageDraw.Draw(sheet)
     for column, (label, pictures) in enumerate(columns):
         left = _GAP + column * (width + _GAP)
-        write(draw, (left, _GAP), label, 16, _INK)
+        write(sheet, (left, _GAP), label, 16, _INK)
         for row, picture in enumerate(pictures):
             enlarged = picture.resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (left, top + row * (height + _GAP)))

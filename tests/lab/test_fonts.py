@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageFont
 
 from lib_sticky.lab import fonts
 
@@ -15,14 +15,19 @@ from lib_sticky.lab import fonts
 def old_pillow(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Pillow before 10.1: `load_default` takes no size and gives a bitmap font."""
     monkeypatch.setattr(ImageFont, "load_default", ImageFont.load_default_imagefont)
-    fonts.font.cache_clear()
+    forget()
     yield monkeypatch
-    fonts.font.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    for cached in (fonts.font, fonts.width_of, fonts._stamp):
+        cached.cache_clear()
 
 
 def drawn(text: str) -> int:
     picture = Image.new("RGB", (200, 30), (255, 255, 255))
-    fonts.write(ImageDraw.Draw(picture), (2, 2), text, 15, (0, 0, 0))
+    fonts.write(picture, (2, 2), text, 15, (0, 0, 0))
     return int((np.asarray(picture) < 128).all(axis=-1).sum())
 
 
