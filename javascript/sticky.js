@@ -131,7 +131,7 @@
         const prefix = prefixOf(tab);
         const said = find(`#${prefix}_compare_said .sticky-compare`);
         const { job, state } = said?.dataset ?? {};
-        if (!job || said.closest(".pending")) return;
+        if (!job) return;
         if (state === "queued" && !generated.has(job)) {
             generated.add(job);
             find(`#${tab}_generate`)?.click();
