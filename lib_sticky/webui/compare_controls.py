@@ -76,7 +76,8 @@ def status(jobs: Comparisons, job_id: str) -> str:
     state = jobs.state(job_id)
     if state is None:
         return _said([])
-    body = _lines([f"{state.state}: {state.message}"], "sticky-warning" if state.state == "failed" else "sticky-count")
+    words = state.message if state.message.startswith(state.state) else f"{state.state}: {state.message}"
+    body = _lines([words], "sticky-warning" if state.state == "failed" else "sticky-count")
     if state.active and state.pictures:
         within = state.step / state.steps if state.steps else 0
         body += (
