@@ -292,13 +292,3 @@ def test_the_filmstrip_is_shown_in_the_gallery(tab: Tab) -> None:
     until(lambda: gallery.locator(".thumbnails img, .grid-container img").count() >= 2, True, 60)
     shot(tab, "filmstrip")
     tab.part("filmstrip").locator('input[value="off"]').check()
-
-
-def test_expand_writes_the_text_and_turns_the_extension_off(tab: Tab) -> None:
-    tab.tick()
-    tab.set({"terms": TERMS})
-    tab.type({"prompt": "a cat", "neg_prompt": ""})
-    tab.part("expand").click()
-    until(lambda: tab.core("neg_prompt").input_value(), f"a cat, {TERMS}")
-    until(tab.part("enabled-visible-checkbox").is_checked, False)
-    assert tab.page.errors == []
