@@ -39,9 +39,19 @@ def branch_of(module: Module, layer: nn.Module, strength: float, name: str) -> B
     return _Late(layer, lambda own: weight_change(module, shape, own.detach().float().cpu(), name) * strength, bias)
 
 
-def adding(branch: Branch) -> Callable[[Tensor, Tensor], object]:
-    """What adds a branch of an input to an output, in place."""
-    return branch.add if isinstance(branch, Factors) else lambda x, output: output.add_(branch(x))
+Adding = Callable[[Tensor, Tensor, int, int], None]
+"""Adds to rows of an output, in place: input, output, the first row, how many."""
+
+
+def adding(branch: Branch) -> Adding:
+    """What adds a branch of an input's rows to the same rows of an output."""
+    if isinstance(branch, Factors):
+        return branch.add
+
+    def add(x: Tensor, output: Tensor, first: int, many: int) -> None:
+        output.narrow(0, first, many).add_(branch(x.narrow(0, first, many)))
+
+    return add
 
 
 def _bias(module: Module, shape: tuple[int, ...], strength: float, name: str) -> Tensor | None:

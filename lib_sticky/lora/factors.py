@@ -35,21 +35,25 @@ class Factors:
         x = x if self.mid is None else nnf.conv2d(x, self.mid, None, *where)
         return nnf.conv2d(x, self.up[:, :, None, None], self.bias)
 
-    def add(self, x: Tensor, output: Tensor) -> None:
-        """Add it to `output` in place; where the layer is a matrix with no copy the size of an output."""
+    def add(self, x: Tensor, output: Tensor, first: int, many: int) -> None:
+        """Add it to `many` rows of `output` from `first`, in place; as a matrix with no copy the size of an output."""
         if not self._flat or not output.is_contiguous():
-            output.add_(self(x))
+            output.narrow(0, first, many).add_(self(x.narrow(0, first, many)))
             return
         if self._kept != (x.dtype, output.dtype, x.device):
             self._keep(x, output)
-        first, second = self._flats
-        if x.ndim == 4 and self.down.ndim == 4:
-            rows = x.shape[0]
-            hidden = torch.bmm(first.expand(rows, -1, -1), x.reshape(rows, x.shape[1], -1))
-            output.view(rows, output.shape[1], -1).baddbmm_(second.expand(rows, -1, -1), _as(hidden, second))
+        down, up = self._flats
+        if self.down.ndim == 4:
+            for row in range(first, first + many):
+                hidden = torch.mm(down, x.select(0, row).reshape(x.shape[1], -1))
+                output.select(0, row).view(output.shape[1], -1).addmm_(up, _as(hidden, up))
+            return
+        if many == 1 and x.ndim == 3:
+            own, target = x.select(0, first), output.select(0, first)
         else:
-            hidden = torch.mm(x.reshape(-1, x.shape[-1]), first)
-            output.view(-1, output.shape[-1]).addmm_(_as(hidden, second), second)
+            own = x.narrow(0, first, many).reshape(-1, x.shape[-1])
+            target = output.narrow(0, first, many).view(-1, output.shape[-1])
+        target.addmm_(_as(torch.mm(own, down), up), up)
 
     def _keep(self, x: Tensor, output: Tensor) -> None:
         """Both factors as matrices, as they are multiplied; the second in the output's own number format."""

@@ -106,7 +106,7 @@ class RowBranches:
                 return output
             for first, many in places:
                 for add in adds:
-                    add(x.narrow(0, first, many), output.narrow(0, first, many))
+                    add(x, output, first, many)
             return None
 
         return added
