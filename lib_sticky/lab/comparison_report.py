@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from PIL import Image
 
@@ -41,8 +41,8 @@ class Kind:
 class Telling(Protocol):
     """What one comparison says of itself."""
 
-    @property
-    def kind(self) -> Kind: ...
+    kind: ClassVar[Kind]
+
     @property
     def prompt(self) -> str: ...
 
