@@ -85,6 +85,6 @@ def _run(drawing: Drawing) -> int:
     print(drawing.rule)
     for line in [each.sentence for each in found.values()]:
         print(line)
-    for line in differences({name: each.pictures for name, each in found.items()}):
-        print(line)
+    for pair in differences({name: each.pictures for name, each in found.items()}):
+        print(pair.sentence)
     return 0

@@ -26,8 +26,8 @@ from lib_sticky.guidance.tpg import Tpg
 from lib_sticky.guidance.two_scale import TwoScale
 from lib_sticky.hosts.selected import selected
 
-NO_TECHNIQUE = {"enabled", "untitled", "null", "neglora"}
-"""Switches that change conditionings and leave the techniques alone."""
+NO_TECHNIQUE = {"enabled", "untitled", "null", "neglora", "filmstrip", "measure_scale"}
+"""Switches that change conditionings or only watch, and leave the techniques alone."""
 
 
 def test_nothing_is_on_by_default() -> None:
