@@ -9,12 +9,11 @@ tests/live/nested_job linked into its extensions (tests/live/test_nested.py says
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from typing import Any
 
-from benchmarks.paired_jobs import Make, counted, row, timed
+from benchmarks.paired_jobs import Make, arguments, counted, payload_of, print_heading, row, timed
 from tests.live.webui import Answer, Refused, call, job
 
 SCALE = 3.0
@@ -25,46 +24,23 @@ CASES: dict[str, dict[str, Any]] = {"one picture": {}, "batch of 4": {"batch_siz
 
 
 def main() -> int:
-    options = _parser().parse_args()
+    options = arguments(
+        __doc__, "a running A1111 with this extension and incantations, started with --api"
+    ).parse_args()
     scripts = {script["name"] for script in call("/sdapi/v1/script-info", url=options.url)}
     if "incantations" not in scripts:
         sys.exit("guidance: install sd-webui-incantations beside this extension; the host lacks it")
-    about = call("/sticky/v1/version", url=options.url)
-    print(
-        f"{about['host']} {about['host_version']}, {options.size}x{options.size}, {options.steps} steps, Euler, CFG 7"
-    )
-    print(f"{options.pairs} pairs after {options.warm_up} of warm-up, load {os.getloadavg()[0]:.1f} at the start\n")
+    print_heading(options, "Euler, CFG 7")
     print("| CFG + PAG | here, s | incantations, s | ratio, median | its 95% interval | UNet calls, here | theirs |")
     print("|---|---|---|---|---|---|---|")
     for name, extra in CASES.items():
-        payload = {
-            "prompt": "a cat",
-            "negative_prompt": "ugly",
-            "seed": 7,
-            "steps": options.steps,
-            "width": options.size,
-            "height": options.size,
-            "cfg_scale": 7,
-            "sampler_name": "Euler",
-            "save_images": False,
-            **extra,
-        }
+        payload = payload_of(options, "a cat", 7, {"negative_prompt": "ugly", **extra})
         make = _maker(options.url)
         calls = counted(make, payload, options.url)
         pairs = timed(make, payload, options.pairs, options.warm_up, new=True, alike=False)
         print(row(name, pairs, calls), flush=True)
     print(f"\nload {os.getloadavg()[0]:.1f} at the end")
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("url", help="a running A1111 with this extension and incantations, started with --api")
-    parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--warm-up", type=int, default=3, help="pairs that are not counted")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--size", type=int, default=128)
-    return parser
 
 
 def _maker(url: str) -> Make:

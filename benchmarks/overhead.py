@@ -17,8 +17,8 @@ import os
 import sys
 from typing import Any
 
-from benchmarks.paired_jobs import Make, counted, row, timed
-from tests.live.webui import Answer, Refused, call, job
+from benchmarks.paired_jobs import Make, arguments, counted, payload_of, print_heading, row, timed
+from tests.live.webui import Answer, Refused, job
 
 TERMS = "blurry, (bad:1.2)"
 LONG = ", ".join(f"word{i} thing" for i in range(40))
@@ -34,25 +34,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 def main() -> int:
     options = _parser().parse_args()
     make = _maker(options.url)
-    about = call("/sticky/v1/version", url=options.url)
-    print(f"{about['host']} {about['host_version']}, {options.size}x{options.size}, {options.steps} steps, Euler")
-    print(f"{options.pairs} pairs after {options.warm_up} of warm-up, load {os.getloadavg()[0]:.1f} at the start\n")
+    print_heading(options, "Euler")
     print("| case | ticked, s | by hand, s | ratio, median | its 95% interval | UNet calls, ticked | by hand |")
     print("|---|---|---|---|---|---|---|")
     for name, (prompt, extra) in CASES.items():
         if options.cases and name not in options.cases:
             continue
-        payload = {
-            "prompt": prompt,
-            "seed": 7,
-            "steps": options.steps,
-            "width": options.size,
-            "height": options.size,
-            "cfg_scale": 9,
-            "sampler_name": "Euler",
-            "save_images": False,
-            **extra,
-        }
+        payload = payload_of(options, prompt, 9, extra)
         calls = counted(make, payload, options.url)
         for new in (True, False):
             pairs = timed(make, payload, options.pairs, options.warm_up, new=new, alike=True)
@@ -62,13 +50,8 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("url", help="a running WebUI with the extension, started with --api")
+    parser = arguments(__doc__, "a running WebUI with the extension, started with --api")
     parser.add_argument("--cases", nargs="+", choices=CASES, help="all, when left out")
-    parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--warm-up", type=int, default=3, help="pairs that are not counted")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--size", type=int, default=128)
     return parser
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -60,3 +62,28 @@ def row(name: str, pairs: list[Any], calls: tuple[str, str]) -> str:
     ratio = bootstrap([one / other for one, other in pairs], np.median)
     cells = (f"{ours:.2f}", f"{theirs:.2f}", f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}", *calls)
     return f"| {name} | {' | '.join(cells)} |"
+
+
+def arguments(about: str | None, host: str) -> argparse.ArgumentParser:
+    """The command line that these benchmarks share; `host` says which WebUI the address must be of."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url", help=host)
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--warm-up", type=int, default=3, help="pairs that are not counted")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--size", type=int, default=128)
+    return parser
+
+
+def print_heading(options: argparse.Namespace, settings: str) -> None:
+    """The host, the settings and the load that the figures are of."""
+    about = call("/sticky/v1/version", url=options.url)
+    print(f"{about['host']} {about['host_version']}, {options.size}x{options.size}, {options.steps} steps, {settings}")
+    print(f"{options.pairs} pairs after {options.warm_up} of warm-up, load {os.getloadavg()[0]:.1f} at the start\n")
+
+
+def payload_of(options: argparse.Namespace, prompt: str, cfg: float, extra: dict[str, Any]) -> dict[str, Any]:
+    """A txt2img request of the settings."""
+    size = {"width": options.size, "height": options.size}
+    fixed = {"seed": 7, "sampler_name": "Euler", "save_images": False}
+    return {"prompt": prompt, "steps": options.steps, "cfg_scale": cfg, **size, **fixed, **extra}

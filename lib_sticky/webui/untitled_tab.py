@@ -19,13 +19,14 @@ from lib_sticky.hosts.painter import Sender
 from lib_sticky.presets import UNTITLED
 from lib_sticky.votes import Vote, as_csv
 from lib_sticky.webui import untitled_words as words
+from lib_sticky.webui.order_form import body, controls
 from lib_sticky.webui.words import refused, said
 
 TITLE = "Untitled"
 TAB_ID = "sticky_untitled"
 LATEST = "the latest"
 _ORDERS = (words.BY_PRESET, words.BY_SEED, words.BY_TASTE)
-_ROWS = (("sampler", "steps", "cfg"), ("width", "height"), ("seeds", "seed", "batch"))
+_ROWS = (("null",), ("sampler", "steps", "cfg"), ("width", "height"), ("seeds", "seed", "batch"))
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 
@@ -136,19 +137,14 @@ def _acts(text: str) -> list[dict[str, Any]]:
 
 
 def _body(values: Sequence[Any]) -> dict[str, Any]:
-    """The form as a request's JSON; whole numbers come from sliders as either kind of number."""
-    form = dict(zip(_fields(), values, strict=True))
-    for name, about in OPTIONS.items():
-        if form[name] is None:
-            raise ConfigError(about.label, "is empty")
-        if not isinstance(DEFAULTS[name], str):
-            form[name] = type(DEFAULTS[name])(form[name])
+    """The form as a request's JSON."""
+    form = body(_fields(), values, OPTIONS, DEFAULTS)
     # Gradio lists what was ticked in the order of the clicks.
     return {**form, "presets": [name for name in UNTITLED if name in form["presets"]]}
 
 
 def _fields() -> tuple[str, ...]:
-    return ("presets", "null", *(name for row in _ROWS for name in row))
+    return ("presets", *(name for row in _ROWS for name in row))
 
 
 def build(runs: Runs, sender: Sender) -> gr.Blocks:
@@ -186,29 +182,12 @@ def build(runs: Runs, sender: Sender) -> gr.Blocks:
 
 
 def _form(runs: Runs) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "presets": gr.CheckboxGroup(
-            list(UNTITLED), value=list(DEFAULTS["presets"]), label="Presets", elem_id=elem_id("presets"),
-            info="Every preset gets the same seeds. Nothing that is typed elsewhere is used or changed.",
-        ),
-        "null": _control("null"),
-    }  # fmt: skip
-    for row in _ROWS:
-        with gr.Row(elem_classes=["sticky-row"]):
-            fields.update({name: _control(name, runs.painter.samplers()) for name in row})
-    return fields
-
-
-def _control(name: str, samplers: Sequence[str] = ()) -> Any:
-    about, default = OPTIONS[name], DEFAULTS[name]
-    common: dict[str, Any] = {"label": about.label, "value": default, "elem_id": elem_id(name), "info": about.help}
-    if name == "sampler":
-        return gr.Dropdown(list(samplers), **common)
-    if about.choices:
-        return gr.Dropdown(list(about.choices), **common)
-    if name == "seed":
-        return gr.Number(precision=0, **common)
-    return gr.Slider(about.minimum, about.maximum, step=about.step, **common)
+    presets = gr.CheckboxGroup(
+        list(UNTITLED), value=list(DEFAULTS["presets"]), label="Presets", elem_id=elem_id("presets"),
+        info="Every preset gets the same seeds. Nothing that is typed elsewhere is used or changed.",
+    )  # fmt: skip
+    rest = controls(_ROWS, OPTIONS, DEFAULTS, elem_id, {"sampler": runs.painter.samplers()})
+    return {"presets": presets, **rest}
 
 
 def _view() -> tuple[list[Any], Any]:

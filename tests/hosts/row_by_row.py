@@ -13,27 +13,17 @@ from lib_sticky.guidance import Pass, Selection, State, Step, Technique, combine
 from lib_sticky.guidance.cfg import compose
 from lib_sticky.guidance.cfg_pp import for_euler
 from lib_sticky.guidance.passes import Plan, Row
+from lib_sticky.guidance.report import short
 from lib_sticky.guidance.sag import Degraded, attention_mask, degrade, degraded_input
 from lib_sticky.hosts.selected import selected
 from lib_sticky.hosts.unet_hooks import Wanted, hooked
 from lib_sticky.hosts.unet_parts import parts_of
 from tests.hosts.fake_forge import CHANNELS, WORDS, Model
+from tests.techniques import TECHNIQUES as ALONE
 
 SIGMAS = (8.0, 5.0, 2.0, 0.0)
 TECHNIQUES: dict[str, dict[str, Any]] = {
-    "PAG": {"pag": 1.5},
-    "SEG": {"seg": "own pass", "seg_sigma": 1.5},
-    "SEG in the negative": {"seg": "in the negative"},
-    "TPG": {"tpg": 2.0},
-    "SAG": {"sag": 0.75, "sag_threshold": 0.9},
-    "FreeU": {"freeu": "version 2"},
-    "CFG++": {"cfgpp": 0.5},
-    "dynamic thresholding": {"dynthres": True, "dynthres_mimic": 3.0},
-    "APG": {"apg": True},
-    "CFG rescale": {"rescale": 0.7},
-    "two-scale": {"twoscale": 3.0},
-    "odds gate": {"gate": 1.0, "gate_evidence": 0.01},
-    "norm clamp": {"clamp": 0.01},
+    **ALONE,
     "all that share a step": {
         "pag": 1.0,
         "seg": "own pass",
@@ -120,3 +110,28 @@ def expected(
 
 def agree(one: Tensor, other: Tensor) -> None:
     torch.testing.assert_close(one, other, atol=2e-5, rtol=1e-5)
+
+
+def check_rows(host: Any, name: str) -> Any:
+    """A technique on a batch of two: each image is what its rows one by one give. Returns the pass."""
+    host.scale, images = 4.0, 2
+    cond, negative = text(1, images), text(2, images, words=10)
+    plain = host.step([cond], negative)
+    guiding = host.guide(TECHNIQUES[name])
+    host.denoiser.step = 3
+    both = host.step([cond], negative)
+    assert not torch.equal(both, plain)
+    noise = host.x()
+    for image in range(images):
+        host.images = 1
+        host.x = lambda image=image: noise[image : image + 1]
+        agree(both[[image]], expected(host, TECHNIQUES[name], [cond[[image]]], negative[[image]], [1.0]))
+    assert name in short(guiding.records) or name.startswith("all")
+    return guiding
+
+
+def check_and_prompt(host: Any, name: str) -> None:
+    """A technique on an AND prompt with weights is what its rows one by one give."""
+    texts, negative, weights = [text(1), text(3)], text(2), [1.0, 0.5]
+    host.guide(TECHNIQUES[name])
+    agree(host.step(texts, negative, weights), expected(host, TECHNIQUES[name], texts, negative, weights))

@@ -27,24 +27,10 @@ from lib_sticky.hosts.unet_parts import NoUNet, parts_of
 from lib_sticky.studio.conditions import conditions
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.sampling import Moment, sample
+from tests.techniques import TECHNIQUES
 
 JOB = Job("a red star", "moon", "Euler", steps=3, cfg=7.0, width=16, height=16, seed=7)
 UNTITLED = Config(untitled=True)
-TECHNIQUES: dict[str, dict[str, Any]] = {
-    "PAG": {"pag": 1.5},
-    "SEG": {"seg": "own pass", "seg_sigma": 1.5},
-    "SEG in the negative": {"seg": "in the negative"},
-    "TPG": {"tpg": 2.0},
-    "SAG": {"sag": 0.75, "sag_threshold": 0.9},
-    "FreeU": {"freeu": "version 2"},
-    "CFG++": {"cfgpp": 0.5},
-    "dynamic thresholding": {"dynthres": True, "dynthres_mimic": 3.0},
-    "APG": {"apg": True},
-    "CFG rescale": {"rescale": 0.7},
-    "two-scale": {"twoscale": 3.0},
-    "odds gate": {"gate": 1.0, "gate_evidence": 0.01},
-    "norm clamp": {"clamp": 0.01},
-}
 
 
 def first(host: Diffusers, config: Config, job: Job = JOB) -> Moment:
