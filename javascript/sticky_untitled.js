@@ -9,7 +9,7 @@
     const find = (selector) => root().querySelector(selector);
     const text = (id) => find(`#${id} textarea, #${id} input`)?.value ?? "";
 
-    // Gradio takes a value up a moment after the event that tells of it.
+    // Gradio takes a value up a moment after the event that tells of it, and reads it a moment after a click.
     const SETTLED = 150;
     let pending = [], sending = false;
 
@@ -30,8 +30,10 @@
         pending = [];
         setTimeout(() => {
             find(`#${TAB}_act`).click();
-            sending = false;
-            if (pending.length) send();
+            setTimeout(() => {
+                sending = false;
+                if (pending.length) send();
+            }, SETTLED);
         }, SETTLED);
     }
 
