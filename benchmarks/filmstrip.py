@@ -25,7 +25,7 @@ from lib_sticky.config import Config
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.lab.intervals import bootstrap
 from lib_sticky.lab.metrics import measure
-from lib_sticky.lab.png import save
+from lib_sticky.lab.png import QUICK, save
 from lib_sticky.lab.watching import summary
 from lib_sticky.studio.job import Job
 from lib_sticky.studio.making import Made, make, settled
@@ -107,7 +107,8 @@ def _job(host: Diffusers, job: Job, folder: Path, *, watched: bool) -> None:
             save(picture, folder, "picture", text)
         if watch:
             _ = [{**measure(one), **summary(steps)} for one, steps in zip(event.pictures, watch.steps, strict=True)]
-            save(strip_of(host, event, watch, FAST, "filmstrip"), folder, "filmstrip", event.infotexts[0])
+            strip = strip_of(host, event, watch, FAST, "filmstrip")
+            save(strip, folder, "filmstrip", event.infotexts[0], QUICK)
 
 
 def _row(name: str, pairs: list[Times], batch: int) -> str:
