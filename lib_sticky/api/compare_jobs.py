@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lib_sticky.api.job_queue import ACTIVE, Job, JobQueue
+from lib_sticky.api.job_queue import Active, Job, JobQueue
 from lib_sticky.lab.asked import Asked
 from lib_sticky.lab.comparing import Progress
 from lib_sticky.lab.comparison_report import Written
@@ -20,7 +20,7 @@ STOPPED = "cancelled; finished pictures stay, and the same comparison goes on wi
 
 
 @dataclass(frozen=True)
-class State:
+class State(Active):
     """How far a comparison is: queued, running, done, failed or cancelled; `message` says it in words.
 
     done, pictures: how many are there, of how many. step, steps: within what is `making`. folder: where everything
@@ -40,10 +40,6 @@ class State:
     report: str = ""
     grids: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
-
-    @property
-    def active(self) -> bool:
-        return self.state in ACTIVE
 
 
 @dataclass(frozen=True)

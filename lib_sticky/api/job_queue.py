@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 REMEMBERED = 50
-ACTIVE = ("queued", "running")
 
 
 class State(Protocol):
@@ -19,6 +18,18 @@ class State(Protocol):
     def id(self) -> str: ...
     @property
     def state(self) -> str: ...
+    @property
+    def active(self) -> bool: ...
+
+
+class Active:
+    """What a kind's state adds to its fields: whether the job is still to come or runs."""
+
+    state: str
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("queued", "running")
 
 
 OrderT = TypeVar("OrderT")
@@ -35,7 +46,7 @@ class Job(Generic[OrderT, StateT]):
 
     @property
     def active(self) -> bool:
-        return self.state.state in ACTIVE
+        return self.state.active
 
 
 class JobQueue(Generic[OrderT, StateT]):

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lib_sticky.api import merge_unsaved
-from lib_sticky.api.job_queue import ACTIVE, Job, JobQueue
+from lib_sticky.api.job_queue import Active, Job, JobQueue
 from lib_sticky.api.merge_orders import Order
 from lib_sticky.hosts.checkpoints import Checkpoints, LoadFailed
 from lib_sticky.merge import MergeCancelled, MergeError, MergeReport, Options, merge
 
 
 @dataclass(frozen=True)
-class State:
+class State(Active):
     """How far a job is: queued, running, done, failed or cancelled; `message` says it in words."""
 
     id: str
@@ -27,10 +27,6 @@ class State:
     seconds_left: float | None = None
     seconds: float | None = None
     sha256: str = ""
-
-    @property
-    def active(self) -> bool:
-        return self.state in ACTIVE
 
 
 class Jobs(JobQueue[Order, State]):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib_sticky.api.job_queue import ACTIVE, Job, JobQueue
+from lib_sticky.api.job_queue import Active, Job, JobQueue
 from lib_sticky.config import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +43,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Running:
+class Running(Active):
     """How far a program is: queued, running, done, failed or cancelled; `log` is what it said last."""
 
     id: str
@@ -54,10 +54,6 @@ class Running:
     done: int = 0
     total: int = 0
     log: tuple[str, ...] = ()
-
-    @property
-    def active(self) -> bool:
-        return self.state in ACTIVE
 
 
 class Programs(JobQueue[Program, Running]):

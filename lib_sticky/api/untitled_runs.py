@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib_sticky.api.job_queue import ACTIVE, Job, JobQueue
+from lib_sticky.api.job_queue import Active, Job, JobQueue
 from lib_sticky.api.untitled_orders import DEFAULTS, Order
 from lib_sticky.config import ConfigError, changed
 from lib_sticky.hosts.painter import Painted, Painter
@@ -38,7 +38,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Active):
     """How far a run is: queued, running, done, failed or cancelled; `message` says it in words."""
 
     id: str
@@ -52,10 +52,6 @@ class Run:
     model_hash: str = ""
     rule: str = ""
     pictures: tuple[Picture, ...] = field(default=(), repr=False)
-
-    @property
-    def active(self) -> bool:
-        return self.state in ACTIVE
 
     def of(self, preset: str) -> list[Picture]:
         """The finished pictures of a preset, by seed."""

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_sticky.api.job_queue import ACTIVE, Job, JobQueue
+from lib_sticky.api.job_queue import Active, Job, JobQueue
 from lib_sticky.api.wrong_orders import Order
 from lib_sticky.config import Config, ConfigError
 from lib_sticky.hosts.painter import Model, Painter, Prompts
@@ -16,7 +16,7 @@ from lib_sticky.prompt.wrong import Shot
 
 
 @dataclass(frozen=True)
-class Making:
+class Making(Active):
     """How far a set is: queued, running, done, failed or cancelled; `message` says it in words."""
 
     id: str
@@ -27,10 +27,6 @@ class Making:
     done: int = 0
     total: int = 0
     seconds_left: float | None = None
-
-    @property
-    def active(self) -> bool:
-        return self.state in ACTIVE
 
 
 class WrongPictures(JobQueue[Order, Making]):

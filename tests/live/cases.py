@@ -15,6 +15,8 @@ from tests.live.webui import EMBEDDING, LORA, SIZE, STEPS, STYLE, encoded
 TERMS = "blurry, (bad:1.2)"
 LONG = ", ".join(f"word{i} thing" for i in range(40))
 STICKY = {"enabled": True, "terms": TERMS}
+GUIDED = {"pag": 1.0, "tpg": 1.0, "sag": 0.5, "freeu": "version 2", "seg": "own pass", "rescale": 0.5}
+"""Guidance of every kind: further passes, hooks in the model, a change of what was combined."""
 
 
 @dataclass(frozen=True)

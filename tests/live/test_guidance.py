@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.cases import HIRES, IMG2IMG, INPAINT, base
+from tests.live.cases import GUIDED, HIRES, IMG2IMG, INPAINT, base
 from tests.live.webui import Answer, call, job
 
 TECHNIQUES: dict[str, dict[str, Any]] = {
@@ -46,7 +46,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "CFG 1": {"cfg_scale": 1},
     "NGMS": {"s_min_uncond": 5},
 }
-EVERYTHING = {"pag": 1.0, "tpg": 1.0, "sag": 0.5, "freeu": "version 2", "seg": "own pass", "rescale": 0.5}
 
 
 def drawn(answer: Answer) -> list[bytes]:
@@ -100,10 +99,10 @@ def test_a_pair_differs_from_each_alone(pair: tuple[str, str]) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_it_acts_in_every_way_of_making_pictures(way: str) -> None:
     payload = {**PLAIN, **WAYS[way]}
-    found = job(payload, EVERYTHING)
+    found = job(payload, GUIDED)
     assert "PAG" in acted(found).split("inert")[0]
     assert drawn(found) != drawn(job(payload))
-    assert drawn(job(payload, EVERYTHING)) == drawn(found)
+    assert drawn(job(payload, GUIDED)) == drawn(found)
     assert all(picture.std() > 0 for picture in found.pixels)
 
 

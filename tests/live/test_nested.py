@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.cases import HIRES, LONG, STICKY, base
+from tests.live.cases import GUIDED, HIRES, LONG, STICKY, base
 from tests.live.webui import URL, Answer, call, job
 
 OUTER = {**base(), "prompt": "a cat", "negative_prompt": "ugly"}
@@ -46,6 +46,13 @@ def test_an_inner_job_tracks_its_own_prompt_and_only_if_the_script_runs_in_it() 
     assert ticked == [outer, tracked, untouched]
     assert len(set(ticked)) == 3
     assert tracked != _nested(OUTER_BY_HAND, OUTER_BY_HAND)[1]
+    assert job(OUTER).raw == before.raw
+
+
+def test_guidance_acts_in_the_jobs_that_have_the_script_and_in_no_other() -> None:
+    before, inner = job(OUTER), {**OUTER, "prompt": "a dog"}
+    alone = [job(OUTER, GUIDED), job(inner, GUIDED), job(inner)]
+    assert _nested("ugly", "ugly", GUIDED) == [made.pixels[0].tobytes() for made in alone]
     assert job(OUTER).raw == before.raw
 
 

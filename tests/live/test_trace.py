@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.cases import STICKY, base, picture
+from tests.live.cases import GUIDED, STICKY, base, picture
 from tests.live.webui import Refused, call, encoded, job
 
 PLAIN = {**base(), "prompt": "a cat", "negative_prompt": "ugly"}
@@ -79,11 +79,12 @@ def test_prompt_matrix_leaves_nothing() -> None:
     assert job(PLAIN).raw == before.raw
 
 
-def test_an_interrupted_job_leaves_nothing() -> None:
+@pytest.mark.parametrize("fields", [STICKY, GUIDED], ids=["sticky", "guided"])
+def test_an_interrupted_job_leaves_nothing(fields: dict[str, Any]) -> None:
     before = job(PLAIN)
     caught: list[Any] = []
     endless = {**PLAIN, "steps": 150, "n_iter": 1000}
-    running = threading.Thread(target=lambda: caught.append(job(endless, STICKY)), daemon=True)
+    running = threading.Thread(target=lambda: caught.append(job(endless, fields)), daemon=True)
     running.start()
     _wait_for_a_step(running)
     call("/sdapi/v1/interrupt", {})
