@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
         print(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this is {sys.version.split()[0]}.", file=sys.stderr)
         return 2
     command = arguments[0] if arguments else ""
+    if command in ("-h", "--help"):
+        return call([sys.executable, "-m", "lib_sticky.studio", command])
     prepare(EXTRAS_OF.get(command, ("studio",)))
     if command == "test":
         return test(arguments[1:])
