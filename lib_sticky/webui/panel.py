@@ -61,7 +61,7 @@ def build(
                 fields.update({name: _control(name, elem_id) for name in row})
         preset = _presets_row(elem_id, presets)
     added = _further_groups(elem_id, fields, {PROOF: proof, UNTITLED_GROUP: lambda: _untitled_row(elem_id)})
-    pasted = gr.HTML("", elem_id=elem_id("pasted"), elem_classes=["sticky-preview"])
+    pasted = gr.HTML("", elem_id=elem_id("pasted"))
     ordered = {name: fields[name] for name in DEFAULTS}
     add.click(fn=merged, inputs=[fields["terms"], pack], outputs=[fields["terms"]])
     _bind_presets(preset, list(ordered.values()), presets)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from lib_sticky.config import DEFAULTS, SWITCHES, Config, ConfigError
 from lib_sticky.infotext import KEY, load
 from lib_sticky.peer_infotext import translated
 from lib_sticky.webui.panel import Panel
+from lib_sticky.webui.words import lines
 
 
 def paste_fields(
@@ -38,7 +38,7 @@ def _reader(name: str, installed: Callable[[], Collection[str]]) -> Callable[[Ma
 def _notes(installed: Callable[[], Collection[str]]) -> Callable[[Mapping[str, Any]], str]:
     def read(params: Mapping[str, Any]) -> str:
         notes = [] if pasted(params) else translated(params, installed()).notes
-        return "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+        return f"<div class='sticky-preview'>{lines('sticky-count', notes)}</div>" if notes else ""
 
     return read
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from lib_sticky.infotext import KEY, dump
 from lib_sticky.webui import xyz
 from lib_sticky.webui.panel import Panel, fields_of
 from lib_sticky.webui.paste import paste_fields
+from tests.unit.test_peer_infotext import ARTICLE_1
 
 
 def pasted(params: dict[str, Any]) -> dict[str, Any]:
@@ -74,3 +76,9 @@ def test_an_axis_leaves_its_value_on_its_own_cell() -> None:
     assert not hasattr(base, OVERRIDES)
     with pytest.raises(ConfigError, match="enabled"):
         axes["[Sticky] Sticky negatives"].type("maybe")
+
+
+def test_what_differs_in_a_pasted_infotext_is_said_in_a_box_and_otherwise_there_is_none() -> None:
+    read = paste_fields(Panel({}, pasted="here"))[-1][1]
+    assert re.fullmatch(r"<div class='sticky-preview'>(<div class='sticky-count'>[^<]+</div>)+</div>", read(ARTICLE_1))
+    assert read({}) == ""
