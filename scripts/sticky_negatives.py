@@ -13,7 +13,7 @@ from lib_sticky.api.compare_jobs import Comparisons
 from lib_sticky.hosts import checkpoints, comparison_job, detect, host_api, job, proof, watch
 from lib_sticky.infotext import KEY
 from lib_sticky.presets import Presets
-from lib_sticky.webui import compare_controls, panel, paste, xyz
+from lib_sticky.webui import acted, compare_controls, panel, paste, xyz
 
 HOST = detect.webui()
 FILES = checkpoints.webui(HOST)
@@ -34,6 +34,9 @@ class StickyScript(scripts.Script):
         api.do_not_save_to_config = True
         presets = Presets(HOST.data_path() / "sticky" / "presets.json")
         built = panel.build(self.elem_id, InputAccordion, presets, self.compare)
+        self.on_after_component(
+            lambda made: acted.follow(made.component, built.acted), elem_id=f"generation_info_{self.tabname}"
+        )
         self.infotext_fields = paste.paste_fields(built, titles)
         self.paste_field_names = [KEY]
         return [api, *built.fields.values(), *built.more]

@@ -43,9 +43,13 @@ def activity(records: Sequence[Record]) -> tuple[Activity, ...]:
 
 def lines(records: Sequence[Record]) -> list[str]:
     """Every technique on a line of its own, then the model rows that a step took for each image."""
-    counted = Counter(record.evaluations for record in records)
-    rows = ", ".join(f"{each} on {count}" for each, count in sorted(counted.items()))
-    return [*(str(each) for each in activity(records)), f"model rows a step: {rows}"]
+    return [*(str(each) for each in activity(records)), rows_a_step([record.evaluations for record in records])]
+
+
+def rows_a_step(rows: Sequence[int]) -> str:
+    """The model rows of each step in words: on how many steps it took how many."""
+    counted = ", ".join(f"{each} on {count}" for each, count in sorted(Counter(rows).items()))
+    return f"model rows a step: {counted}"
 
 
 def described(records: Sequence[Record]) -> dict[str, Any]:

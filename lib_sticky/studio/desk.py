@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -14,6 +14,7 @@ from PIL import Image
 
 from lib_sticky import __version__
 from lib_sticky.config import ConfigError
+from lib_sticky.guidance.report import described
 from lib_sticky.hosts.base import Facts
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.lab.png import QUICK, save
@@ -26,11 +27,12 @@ from lib_sticky.studio.side_by_side import side_by_side
 
 @dataclass(frozen=True)
 class Shown:
-    """One state of the page's right side; `files` is None while the pictures stay as they are."""
+    """One state of the page; `files` is None while the pictures, and what acted on them, stay as they are."""
 
     status: str
     files: tuple[str, ...] | None = None
     infotexts: tuple[str, ...] = ()
+    reports: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass
@@ -129,7 +131,8 @@ class Desk:
             files.append(str(save(strip, self.out, f"{made[0].job.seed}-filmstrip", texts[-1], QUICK)))
             texts.append(texts[-1])
         words = [f"Saved in {self.out}.", *(f"{words}." for _, words in beside if words)]
-        return Shown(said(" ".join(words)), tuple(files), tuple(texts))
+        reports = tuple(described(each.records) for each in made if each.guided)
+        return Shown(said(" ".join(words)), tuple(files), tuple(texts), reports)
 
 
 def compared(made: Sequence[Made]) -> Image.Image:

@@ -27,6 +27,11 @@ class Made:
     infotexts: tuple[str, ...]
     records: tuple[Record, ...]
 
+    @property
+    def guided(self) -> bool:
+        """Whether the job asked for any technique."""
+        return _guided(self.job)
+
 
 def settled(job: Job, host: Diffusers) -> Job:
     """The job with a size and a seed in place of "the model's own" and "a new one"."""
@@ -44,10 +49,13 @@ def make(host: Diffusers, job: Job, model: str) -> Iterator[Moment | Made]:
     if moment is None:
         raise RuntimeError(f"{job.sampler} made no step")
     pictures = tuple(Image.fromarray(array) for array in host.pictures(moment.latents))
-    asked = selected(job.config) != Selection() or job.config.untitled
-    acted = short(records) if asked else None
+    acted = short(records) if _guided(job) else None
     texts = tuple(infotext(job, index, model, acted) for index in range(job.batch))
     yield Made(job, pictures, texts, tuple(records))
+
+
+def _guided(job: Job) -> bool:
+    return selected(job.config) != Selection() or job.config.untitled
 
 
 def without_and_with(job: Job) -> tuple[Job, Job]:

@@ -37,7 +37,7 @@ from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.loras import LORAS
 from lib_sticky.studio.models import MODELS, shipped
 from lib_sticky.studio.painter import DeskPainter
-from lib_sticky.webui import merge_tab, neglora_tab, panel, untitled_tab
+from lib_sticky.webui import acted, merge_tab, neglora_tab, panel, untitled_tab
 
 ROOT = Path(__file__).resolve().parents[2]
 TAB = "txt2img"
@@ -165,7 +165,7 @@ def _lay_out(desk: Desk) -> _Settings:
             use = gr.Button("Use this infotext", size="sm", elem_id="studio_use_infotext")
     texts = gr.State([])
     inputs = [model, *(fields[name] for name in jobs.DEFAULTS), *built.fields.values()]
-    shown = [status, pictures, infotext, texts]
+    shown = [status, pictures, infotext, texts, built.acted]
     runs = [
         button.click(_run(desk, compared), inputs, shown, concurrency_limit=1, concurrency_id="model",
                      show_progress="hidden")
@@ -204,7 +204,7 @@ def _run(desk: Desk, compared: bool) -> Any:
         try:
             job = _job(values)
         except (JobError, ConfigError) as error:
-            yield failed(str(error)), gr.update(), gr.update(), gr.update()
+            yield _updates(Shown(failed(str(error))))
             return
         for shown in desk.run(job, model or "", compare=compared):
             yield _updates(shown)
@@ -227,9 +227,9 @@ def _job(values: Sequence[Any]) -> Job:
 
 def _updates(shown: Shown) -> tuple[Any, ...]:
     if shown.files is None:
-        return shown.status, gr.update(), gr.update(), gr.update()
+        return shown.status, *[gr.update()] * 4
     pictures = gr.update(value=list(shown.files), selected_index=0)
-    return shown.status, pictures, shown.infotexts[0], list(shown.infotexts)
+    return shown.status, pictures, shown.infotexts[0], list(shown.infotexts), acted.of_passes(shown.reports)
 
 
 def _chosen_text(texts: list[str], event: gr.SelectData) -> str:

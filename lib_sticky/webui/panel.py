@@ -28,11 +28,13 @@ _GUIDANCE = tuple(field.name for field in dataclass_fields(GuidanceFields))
 class Panel:
     """The components of one tab's panel; `fields` are those of the config, by name and in its order.
 
-    pasted: where it is said how a pasted infotext of another extension differs. more: further arguments of the script.
+    pasted: where it is said how a pasted infotext of another extension differs. acted: where it is said what acted in
+    the last job. more: further arguments of the script.
     """
 
     fields: dict[str, Any]
     pasted: Any = None
+    acted: Any = None
     more: tuple[Any, ...] = ()
 
 
@@ -62,12 +64,13 @@ def build(
         preset = _presets_row(elem_id, presets)
     added = _further_groups(elem_id, fields, {PROOF: proof, UNTITLED_GROUP: lambda: _untitled_row(elem_id)})
     pasted = gr.HTML("", elem_id=elem_id("pasted"))
+    acted = gr.HTML("", elem_id=elem_id("acted"))
     ordered = {name: fields[name] for name in DEFAULTS}
     add.click(fn=merged, inputs=[fields["terms"], pack], outputs=[fields["terms"]])
     _bind_presets(preset, list(ordered.values()), presets)
     chosen, use = added[UNTITLED_GROUP]
     use.click(fn=_guided, inputs=[chosen], outputs=[ordered[name] for name in _GUIDANCE])
-    return Panel(ordered, pasted, added[PROOF])
+    return Panel(ordered, pasted, acted, added[PROOF])
 
 
 def fields_of(values: Sequence[Any]) -> dict[str, Any]:

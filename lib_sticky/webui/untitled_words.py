@@ -13,7 +13,7 @@ from lib_sticky.api.untitled_runs import Picture, Run
 from lib_sticky.lab.png import small_uri
 from lib_sticky.lab.taste import Learned
 from lib_sticky.lab.yields import Difference
-from lib_sticky.webui.words import duration, progress, queue, warned
+from lib_sticky.webui.words import duration, progress, queue, table, warned
 
 SHOWN = 4
 PAGE = 60
@@ -132,9 +132,9 @@ def tables(run: Run, found: Results, learned: Learned | str) -> str:
         for each in found.presets
     ]  # fmt: skip
     compared = [*_compared("votes", found.by_votes), *_compared("the rule", found.by_rule)]
-    text = _table(head, rows)
+    text = table(head, rows)
     if compared:
-        text += _table(("Pair", "By", "Seeds", "Only first", "Only second", "McNemar p", "after Holm"), compared)
+        text += table(("Pair", "By", "Seeds", "Only first", "Only second", "McNemar p", "after Holm"), compared)
     return (
         f"<div class='sticky-preview'>{text}<div class='sticky-count'>{html.escape(taste_words(learned))}</div>"
         f"<div class='sticky-count'>Intervals are Wilson's, 95%. {html.escape(run.rule)}</div></div>"
@@ -144,7 +144,7 @@ def tables(run: Run, found: Results, learned: Learned | str) -> str:
 def overall(yields: Sequence[Yield]) -> str:
     """The yield of every model, and of every preset with it, over all votes."""
     rows = [(each.name, f"{each.kept} of {each.votes}", _share(each)) for each in yields]
-    text = _table(("Model and preset", "Kept", "Yield"), rows) if rows else "No vote yet."
+    text = table(("Model and preset", "Kept", "Yield"), rows) if rows else "No vote yet."
     return f"<div class='sticky-preview'>{text}</div>"
 
 
@@ -169,9 +169,3 @@ def _compared(by: str, pairs: Sequence[Difference]) -> list[tuple[str, ...]]:
 def _share(each: Yield) -> str:
     share = each.share
     return f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f})" if each.votes else "no vote"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<div class='sticky-scroll'><table class='sticky-table'><tr>{top}</tr>{body}</table></div>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def said(words: str) -> str:
@@ -24,6 +24,13 @@ def warned(words: Iterable[str]) -> str:
 def lines(kind: str, words: Iterable[str]) -> str:
     """A line for each of `words`, of one CSS class."""
     return "".join(f"<div class='{kind}'>{html.escape(line)}</div>" for line in words)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows below the names of their columns."""
+    top = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in head)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<div class='sticky-scroll'><table class='sticky-table'><tr>{top}</tr>{body}</table></div>"
 
 
 def progress(done: int, total: int) -> str:

@@ -128,12 +128,12 @@ class Tab:
             box.click()
         until(box.is_checked, on)
 
-    def unfold(self) -> None:
-        """Click the panel's title if it is folded."""
-        head = self.part("enabled").locator(".label-wrap").first
+    def unfold(self, title: str = "enabled", inside: str = "terms") -> None:
+        """Click a part's title if it is folded, and wait for what is inside."""
+        head = self.part(title).locator(".label-wrap").first
         if "open" not in (head.get_attribute("class") or "").split():
             head.click()
-            self.part("terms").wait_for(state="visible")
+            self.part(inside).wait_for(state="visible")
 
     def type(self, values: dict[str, Any]) -> None:
         """Fill the host's own inputs."""
@@ -154,6 +154,16 @@ class Tab:
                 field = self.part(name).locator("textarea, input[type=number]")
                 field.fill(str(value))
                 field.blur()
+
+    def technique(self, group: str, name: str, value: float | bool) -> None:
+        """Set a field of one of the groups below the panel, whose names are the ends of their elem_ids."""
+        self.unfold(f"group_{group}", name)
+        if isinstance(value, bool):
+            self.part(name).locator("input").set_checked(value)
+        else:
+            field = self.part(name).locator("input[type=number]")
+            field.fill(str(value))
+            field.blur()
 
     def fields(self) -> dict[str, Any]:
         """What the panel shows, as a dict that the API takes."""

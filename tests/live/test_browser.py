@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -193,15 +194,34 @@ def test_img2img_by_click_gives_the_pixels_of_the_api_call(page: Any) -> None:
     assert np.array_equal(clicked, job(by_hand).pixels[0])
 
 
+@pytest.mark.parametrize("name", ["txt2img", "img2img"])
+def test_what_acted_is_told_as_a_table_and_a_plain_job_takes_it_away(page: Any, name: str) -> None:
+    tab = send(page, job({**base(), "prompt": "a cat"}).raw[0], name, "a cat")
+    tab.type({"steps": STEPS})
+    tab.set(STICKY)
+    tab.technique("guidance_by_weaker_passes", "pag", 2)
+    tab.technique("cfg_and_its_limits", "dynthres", True)
+    tab.generate()
+    rows = tab.part("acted").locator("tr")
+    until(lambda: rows.locator("td:first-child").all_inner_texts(), ["CFG", "dynamic thresholding", "PAG"])
+    assert re.search(r"PAG\s+1-(\d+) \(\1 of \1\)", rows.last.inner_text())
+    assert "model rows a step: 3 on" in tab.part("acted").inner_text()
+    for part in ("th", "td", ".sticky-count"):
+        assert _contrast(tab.part("acted").locator(part).first) >= 4.5, part
+    tab.tick(False)
+    tab.technique("guidance_by_weaker_passes", "pag", 0)
+    tab.technique("cfg_and_its_limits", "dynthres", False)
+    tab.generate()
+    until(tab.part("acted").inner_text, "")
+
+
 def test_the_preview_can_be_read_in_both_themes(page: Any) -> None:
     """Text against its background at 4.5 to 1 at least (WCAG 2.1, 1.4.3)."""
     tab = _ticked(page)
     tab.type({"prompt": "a cat", "cfg_scale": 1})
     until_in("CFG is 1", tab.preview)
     for kind in ("negative", "count", "warning"):
-        text, opacity, behind = tab.part("preview").locator(f".sticky-{kind}").first.evaluate(_COLOURS)
-        seen = [opacity * t + (1 - opacity) * b for t, b in zip(text, behind, strict=True)]
-        assert _contrast(seen, behind) >= 4.5, kind
+        assert _contrast(tab.part("preview").locator(f".sticky-{kind}").first) >= 4.5, kind
 
 
 _COLOURS = """element => {
@@ -216,8 +236,10 @@ _COLOURS = """element => {
 }"""
 
 
-def _contrast(one: list[float], other: list[float]) -> float:
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+def _contrast(words: Any) -> float:
+    text, opacity, behind = words.evaluate(_COLOURS)
+    seen = [opacity * t + (1 - opacity) * b for t, b in zip(text, behind, strict=True)]
+    light, dark = sorted((_luminance(seen), _luminance(behind)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,13 @@ def test_a_comparison_shows_the_sheet_first(desk: Desk) -> None:
     names = [Path(file).name for file in states[-1].files or ()]
     assert names == ["00003-7-compare.png", "00001-7.png", "00002-7.png"]
     assert [job_of(text).config.enabled for text in states[-1].infotexts] == [True, False, True]
+
+
+def test_what_acted_is_told_with_the_pictures_and_not_without_techniques(desk: Desk) -> None:
+    *going, done = desk.run(replace(JOB, config=Config(pag=1.0)), "", compare=True)
+    assert "<td>PAG</td><td>1-3 (3 of 3)</td><td></td>" in page._updates(done)[-1]
+    assert all(page._updates(state)[-1] == page.gr.update() for state in going)
+    assert page._updates(list(desk.run(JOB, "", compare=False))[-1])[-1] == ""
 
 
 def test_a_cancelled_run_saves_nothing(desk: Desk) -> None:
