@@ -100,7 +100,7 @@ def test_a_pair_differs_from_each_alone(pair: tuple[str, str]) -> None:
 def test_it_acts_in_every_way_of_making_pictures(way: str) -> None:
     payload = {**PLAIN, **WAYS[way]}
     without = job(payload)
-    job(payload, GUIDED)  # The Forge family's inpainting depends on the job before: compare jobs that follow their like.
+    job(payload, GUIDED)  # The Forge family's inpainting depends on the job before: so compare equals after equals.
     found = job(payload, GUIDED)
     assert "PAG" in acted(found).split("inert")[0]
     assert drawn(found) != drawn(without)
