@@ -113,6 +113,11 @@ class Sender(Protocol):
     """Where the settings of a picture can be sent, from a text box that holds its infotext."""
 
     @property
+    def place(self) -> str:
+        """The name of the tab that they are sent to."""
+        ...
+
+    @property
     def hires(self) -> bool:
         """Whether there is a hires pass to send them to."""
         ...

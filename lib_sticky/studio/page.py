@@ -122,29 +122,34 @@ def app(
     neglora_routes.add(serving, *workshop, {})
     with blocks("Sticky studio", look) as page:
         gr.Markdown("# Sticky studio")
-        with gr.Tab("Pictures"):
-            settings = _lay_out(desk)
-        with gr.Tab(untitled_tab.TITLE):
-            untitled_tab.build(runs, settings)
-        with gr.Tab(neglora_tab.TITLE):
-            neglora_tab.build(*workshop)
-        with gr.Tab(merge_tab.TITLE):
-            merge_tab.build(files, queue, devices())
+        with gr.Tabs(elem_id="studio_tabs") as tabs:
+            with gr.Tab(_Settings.place, id=_Settings.place):
+                settings = _lay_out(desk, tabs)
+            with gr.Tab(untitled_tab.TITLE):
+                untitled_tab.build(runs, settings)
+            with gr.Tab(neglora_tab.TITLE):
+                neglora_tab.build(*workshop)
+            with gr.Tab(merge_tab.TITLE):
+                merge_tab.build(files, queue, devices())
     return mount(serving, page, look, [str(desk.out)])
 
 
 @dataclass(frozen=True)
 class _Settings:
-    """The components that an infotext fills: the status line, then the fields of a job."""
+    """The components that an infotext fills: the page's tabs, the status line, then the fields of a job."""
 
     outputs: Sequence[Any]
-    hires: bool = False
+    place = "Pictures"
+    hires = False
 
     def bind(self, button: Any, text: Any) -> None:
-        button.click(_used, [text], list(self.outputs), show_progress="hidden")
+        def use(text: str) -> list[Any]:
+            return [gr.update(selected=self.place), *_used(text)]
+
+        button.click(use, [text], list(self.outputs), show_progress="hidden")
 
 
-def _lay_out(desk: Desk) -> _Settings:
+def _lay_out(desk: Desk, tabs: Any) -> _Settings:
     with gr.Row():
         with gr.Column(scale=3):
             fields = {name: _control(name) for name in ("prompt", "negative")}
@@ -173,7 +178,7 @@ def _lay_out(desk: Desk) -> _Settings:
     ]  # fmt: skip
     cancel.click(lambda: said("Cancelled."), None, [status], cancels=runs, show_progress="hidden")  # pyright: ignore[reportArgumentType]
     pictures.select(_chosen_text, [texts], [infotext], show_progress="hidden")
-    settings = _Settings([status, *inputs[1:]])
+    settings = _Settings([tabs, status, *inputs[1:]])
     settings.bind(use, infotext)
     return settings
 

@@ -205,9 +205,9 @@ def _one(sender: Sender) -> tuple[Any, Any]:
     """The place for one picture, and for its infotext; the page's script adds the prompts of the page and sends it."""
     one = gr.HTML(said("Click a picture to see it and its scores."), elem_id=elem_id("one"))
     with gr.Row(elem_classes=["sticky-row"]):
-        gr.Button("Send seed to txt2img", size="sm", elem_id=elem_id("send"))
+        gr.Button(f"Send seed to {sender.place}", size="sm", elem_id=elem_id("send"))
         if sender.hires:
-            gr.Button("Send seed to txt2img with hires fix", size="sm", elem_id=elem_id("send_hires"))
+            gr.Button(f"Send seed to {sender.place} with hires fix", size="sm", elem_id=elem_id("send_hires"))
     infotext = gr.Textbox("", label="Infotext", lines=3, interactive=False, elem_id=elem_id("infotext"))
     text = gr.Textbox("", label="Text to send", elem_id=elem_id("sent_text"), elem_classes=["sticky-hidden"])
     sent = gr.Button("Send", elem_id=elem_id("sent"), elem_classes=["sticky-hidden"])

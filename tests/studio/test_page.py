@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("gradio")
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from lib_sticky import config
 from lib_sticky.api import neglora_orders
@@ -20,6 +22,8 @@ from lib_sticky.api.untitled_runs import Runs
 from lib_sticky.api.wrong_jobs import WrongPictures
 from lib_sticky.config import Config
 from lib_sticky.hosts.diffusers import Diffusers
+from lib_sticky.hosts.painter import Settings
+from lib_sticky.presets import UNTITLED
 from lib_sticky.studio import desk as desks
 from lib_sticky.studio import job as jobs
 from lib_sticky.studio import page
@@ -165,6 +169,42 @@ def test_an_infotext_fills_the_page() -> None:
     assert filled == values(JOB)
     assert "role='alert'" not in status
     assert "role='alert'" in page._used("a\nSteps: many, Seed: 1, CFG scale: 7")[0]
+
+
+def test_both_buttons_that_use_an_infotext_fill_the_first_tab_and_show_it(client: TestClient) -> None:
+    served = client.get("/config").json()
+    names = {component["id"]: component["props"].get("elem_id") for component in served["components"]}
+    for button in ("studio_use_infotext", "sticky_untitled_sent"):
+        (wired,) = [each for each in served["dependencies"] if names[each["targets"][0][0]] == button]
+        filled = [names[each] for each in wired["outputs"]]
+        assert filled[:3] == ["studio_tabs", "studio_status", "txt2img_prompt"]
+        assert filled[3:] == [
+            *(f"txt2img_{page._ELEM_IDS.get(name, name)}" for name in list(jobs.DEFAULTS)[1:]),
+            *(f"txt2img_sticky_{name}" for name in config.DEFAULTS),
+        ]
+    labels = [component["props"].get("value") for component in served["components"]]
+    assert "Send seed to Pictures" in labels
+
+
+def test_a_picture_sent_from_the_untitled_tab_is_made_again(desk: Desk) -> None:
+    settings = Settings(sampler="Euler", steps=3, cfg=3.0, width=16, height=16)
+    painted = DeskPainter(desk).paint(settings, UNTITLED["U3"], range(7, 8), lambda: False)
+    assert painted is not None
+    button = Button()
+    page._Settings(["tabs", "status"]).bind(button, "text")
+    tabs, _, *filled = button.use(f"a prompt that stays\n{painted.infotexts[0]}")
+    assert tabs["selected"] == "Pictures"
+    assert filled[:1] == ["a prompt that stays"]
+    (file,) = list(desk.run(page._job(filled), "", compare=False))[-1].files or ()
+    with Image.open(file) as again:
+        assert again.tobytes() == painted.pictures[0].tobytes()
+
+
+class Button:
+    """Keeps what is to be done when it is clicked."""
+
+    def click(self, use: Any, *_args: Any, **_kwargs: Any) -> None:
+        self.use = use
 
 
 def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:

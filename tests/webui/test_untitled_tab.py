@@ -25,6 +25,7 @@ from tests.api.easel import Easel
 class Outbox:
     """Takes the settings nowhere, and says what it was given."""
 
+    place = "txt2img"
     hires = True
 
     def __init__(self) -> None:
