@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.live.cases import HIRES, IMG2IMG, base
-from tests.live.webui import LORA, LORA_FOLDER, Answer, Refused, call, job
+from tests.live.webui import LORA, LORA_FOLDER, SIZE, Answer, Refused, call, job
 
 pytestmark = pytest.mark.skipif(not LORA, reason="STICKY_LIVE_LORA names no LoRA of the host")
 
@@ -63,6 +63,9 @@ def test_the_negative_is_that_of_the_applied_model_and_the_prompt_that_of_the_pl
         assert apart(job(payload(name, 1), ONLY), job(payload(name, 1))) <= ROUNDING
 
 
+@pytest.mark.skipif(
+    SIZE < 128, reason="below 128 pixels the middle block of SD 1.x has one token, and SAG nothing to blur"
+)
 def test_sags_second_call_has_the_lora_too() -> None:
     only = job(payload("plain", 0), {**ONLY, "sag": 0.75})
     found = payload("plain", 0)
@@ -142,13 +145,13 @@ def test_other_forms_act_as_the_host_applies_them(kind: str) -> None:
     }[kind]  # fmt: skip
     size = 0.6 if kind == "LoHa" else 0.3  # LoHa multiplies four of them.
     module = {f"{name}.{part}": size * torch.randn(shape, generator=draw) for part, shape in parts.items()}
-    path = folder / "sticky-form.safetensors"
+    path = folder / f"sticky-form-{kind}.safetensors"  # Forge keeps what it has read of a name.
     save_file(module, path)
     try:
         call("/sdapi/v1/refresh-loras", {})
         plain = payload("plain", 0)
-        only = job(plain, {"neglora": "sticky-form"})
-        assert apart(only, job({**plain, "prompt": "a cat<lora:sticky-form:1>"})) <= ROUNDING
+        only = job(plain, {"neglora": path.stem})
+        assert apart(only, job({**plain, "prompt": f"a cat<lora:{path.stem}:1>"})) <= ROUNDING
         assert apart(only, job(plain)) > ROUNDING
     finally:
         path.unlink()
