@@ -64,7 +64,7 @@ def _box(told: str) -> str:
 
 def _steps(steps: Sequence[int], total: int) -> str:
     """Steps as people count them, neighbours together: 0, 1, 2 and 5 of 20 are "1-3, 6 (4 of 20)"."""
-    neighbours = groupby(enumerate(steps), lambda each: each[1] - each[0])
+    neighbours = groupby(enumerate(sorted(set(steps))), lambda each: each[1] - each[0])
     spans = [[step + 1 for _, step in group] for _, group in neighbours]
     told = ", ".join(f"{span[0]}-{span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)
     return f"{told} ({len(steps)} of {total})" if told else "none"

@@ -43,6 +43,11 @@ def test_one_step_is_no_span() -> None:
     assert cells(shown) == ["SAG", "1 (1 of 1)", ""]
 
 
+def test_a_step_of_several_model_calls_is_named_once() -> None:
+    shown = of_passes([{"rows": [1] * 4, "techniques": [{"name": "SAG", "steps": [0, 0, 1, 1], "inert": {}}]}])
+    assert cells(shown) == ["SAG", "1-2 (4 of 4)", ""]
+
+
 def test_passes_in_which_the_same_acted_share_a_table() -> None:
     assert of_passes([REPORT, REPORT]) == of_passes([REPORT])
     shown = of_passes([REPORT, OTHER, REPORT, OTHER])
