@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.live.cases import GUIDED, HIRES, LONG, STICKY, base
-from tests.live.webui import URL, Answer, call, job
+from tests.live.webui import URL, Answer, call, encoded, job
 
 OUTER = {**base(), "prompt": "a cat", "negative_prompt": "ugly"}
 OUTER_BY_HAND = "a cat, ugly, blurry, (bad:1.2)"
@@ -50,8 +50,11 @@ def test_an_inner_job_tracks_its_own_prompt_and_only_if_the_script_runs_in_it() 
 
 
 def test_guidance_acts_in_the_jobs_that_have_the_script_and_in_no_other() -> None:
-    before, inner = job(OUTER), {**OUTER, "prompt": "a dog"}
-    alone = [job(OUTER, GUIDED), job(inner, GUIDED), job(inner)]
+    before, outer = job(OUTER), job(OUTER, GUIDED)
+    inner = {
+        **OUTER, "prompt": "a dog", "seed": 11, "init_images": [encoded(outer.pixels[0])], "denoising_strength": 0.8,
+    }  # fmt: skip
+    alone = [outer, job(inner, GUIDED), job(inner)]
     assert _nested("ugly", "ugly", GUIDED) == [made.pixels[0].tobytes() for made in alone]
     assert job(OUTER).raw == before.raw
 
