@@ -54,8 +54,9 @@ def _ours(url: str) -> bool:
     return url.startswith((URL, "data:", "blob:"))
 
 
-HOSTS_OWN = "Cannot read properties of undefined (reading 'props')"
-"""What Gradio 3.41 says at times after Generate, on an A1111 without this extension too."""
+HOSTS_OWN = ("Cannot read properties of undefined (reading 'props')", "AbortError: signal is aborted without reason")
+"""What Gradio says at times by itself: 3.41 after Generate, on an A1111 without this extension too; 4.40 where its client
+aborts its own stream of answers after the last of them (`close_stream`)."""
 
 
 def _is_error(said: Any) -> bool:
@@ -63,7 +64,7 @@ def _is_error(said: Any) -> bool:
 
 
 def _is_hosts_own(error: Any) -> bool:
-    return HOSTS_OWN in str(error)
+    return any(said in str(error) for said in HOSTS_OWN)
 
 
 @contextmanager
