@@ -55,8 +55,8 @@ def _ours(url: str) -> bool:
 
 
 HOSTS_OWN = ("Cannot read properties of undefined (reading 'props')", "AbortError: signal is aborted without reason")
-"""What Gradio says at times by itself: 3.41 after Generate, on an A1111 without this extension too; 4.40 where its client
-aborts its own stream of answers after the last of them (`close_stream`)."""
+"""What Gradio says at times by itself: 3.41 after Generate, on an A1111 without this extension too; 4.40 where its
+client aborts its own stream of answers after the last of them (`close_stream`)."""
 
 
 def _is_error(said: Any) -> bool:
