@@ -28,7 +28,7 @@ tr:last-child > * { border-bottom: 0; } tr.share th { color: var(--accent); }
 td small { display: block; color: var(--faint); } td strong { display: block; color: var(--accent); }
 td.text, th.text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: var(--accent); margin: .6rem 0; }
-.cells { display: grid; gap: .8rem; }
+.cells { display: grid; grid-template-columns: minmax(0, 1fr); gap: .8rem; }
 .cell h4 { margin: .2rem 0; font-size: .95rem; } .cell h4 span { color: var(--faint); font-weight: 400; }
 .negative { margin: 0 0 .3rem; color: var(--faint); font: .8rem/1.4 ui-monospace, monospace; max-width: none;
   overflow-wrap: anywhere; }
@@ -37,8 +37,8 @@ figure { margin: 0; } figcaption { font-size: .75rem; color: var(--faint); text-
 .row img { width: 144px; height: 144px; object-fit: contain; image-rendering: pixelated; background: var(--panel);
   display: block; border-radius: 3px; }
 .strip img { max-width: 100%; display: block; border: 1px solid var(--line); border-radius: 4px; margin: .4rem 0; }
-.chart { max-width: 760px; margin: .4rem 0 .8rem; } .chart svg { width: 100%; display: block; }
-.chart path { stroke: var(--line); } .chart text { fill: var(--faint); font-size: 12px; }
+.chart { max-width: 760px; margin: .4rem 0 .8rem; } .chart > svg { width: 100%; display: block; }
+.chart > svg path { stroke: var(--line); } .chart text { fill: var(--faint); font-size: 12px; }
 .chart figcaption { text-align: left; font-size: .82rem; } .chart span { white-space: nowrap; margin-right: .8rem; }
 .chart .key { display: inline-block; width: 28px; height: 8px; vertical-align: middle; }
 .slider { display: grid; gap: .6rem 1.5rem; grid-template-columns: minmax(0, 512px) minmax(14rem, 28rem);
