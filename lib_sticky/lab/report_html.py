@@ -124,7 +124,7 @@ def _data(sections: Sequence[Section]) -> str:
     found = {
         "seeds": seeds,
         "left": last,
-        "right": next((i for i, (_, cell) in enumerate(cells) if i > last and "sticky" in cell.label), last),
+        "right": next((i for i, (_, cell) in enumerate(cells) if i > last and "sticky" in cell.label), len(cells) - 1),
         "cells": [
             {"label": cell.label, "pictures": [[picture.file, picture.infotext] for picture in cell.pictures]}
             for _, cell in cells

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html.parser import HTMLParser
 
 import pytest
@@ -52,13 +53,15 @@ def read(text: str) -> Read:
     return found
 
 
-def report(prompt: str = "a red circle", refusal: str = "No verdict.") -> Report:
+def report(
+    prompt: str = "a red circle", refusal: str = "No verdict.", arms: Sequence[str] = ("A0", "A2 sticky")
+) -> Report:
     def cell(name: str) -> Cell:
         pictures = [Picture(seed, f"pictures/{name}/{seed}.png", f"{prompt}, Seed: {seed}") for seed in (1, 2)]
         return Cell(name, "about", prompt, pictures, f"filmstrips/{name}.png")
 
     row = Row("contrast", [Value("0.2", ["median"]), Value("+0.1", ["[0, +0.2]", "p 0.5"], "higher")])
-    cells = [cell("A0"), cell("A2 sticky")]
+    cells = [cell(arm) for arm in arms]
     section = Section(
         "CFG 7",
         ["note"],
@@ -92,6 +95,11 @@ def test_the_slider_has_every_picture_and_begins_with_plain_against_sticky():
     assert [cell["label"] for cell in data["cells"]] == ["A0", "A2 sticky"]
     assert data["cells"][1]["pictures"][0] == ["pictures/A2 sticky/1.png", "a red circle, Seed: 1"]
     assert (data["left"], data["right"]) == (0, 1)
+
+
+def test_where_no_arm_is_sticky_the_slider_begins_with_the_first_against_the_last():
+    data = json.loads(read(page(report(arms=("N0", "N1", "N4")))).data["pictures"])
+    assert (data["left"], data["right"]) == (0, 2)
 
 
 def test_text_cannot_break_out():
