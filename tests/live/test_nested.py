@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.live.cases import GUIDED, HIRES, LONG, STICKY, base
-from tests.live.webui import URL, Answer, call, encoded, job
+from tests.live.webui import LORA, URL, Answer, call, encoded, job
 
 OUTER = {**base(), "prompt": "a cat", "negative_prompt": "ugly"}
 OUTER_BY_HAND = "a cat, ugly, blurry, (bad:1.2)"
@@ -81,6 +81,15 @@ def test_the_unet_runs_as_often_as_with_the_same_text_typed(name: str) -> None:
     ticked, typed = job(payload, STICKY), job({**payload, "negative_prompt": by_hand})
     assert _calls(ticked) == _calls(typed)
     assert ticked.pixels[0].tobytes() == typed.pixels[0].tobytes()
+
+
+@pytest.mark.skipif(not LORA, reason="STICKY_LIVE_LORA names no LoRA of the host")
+@pytest.mark.parametrize("name", ["plain", "batch of 2", "hires fix", "two-part prompt"])
+def test_a_negative_lora_takes_no_further_call(name: str) -> None:
+    payload = {**OUTER, **COUNTED[name][0], "alwayson_scripts": {"Count calls": {"args": [True]}}}
+    without, with_it = job(payload), job(payload, {"neglora": LORA})
+    assert _calls(without) == _calls(with_it)
+    assert without.pixels[0].tobytes() != with_it.pixels[0].tobytes()
 
 
 def _calls(made: Answer) -> str:
