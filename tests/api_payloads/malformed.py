@@ -1,4 +1,4 @@
-"""Thirty dicts that no client should send, with the field that the answer must name."""
+"""Dicts that no client should send, with the field that the answer must name."""
 
 from __future__ import annotations
 
@@ -39,4 +39,32 @@ MALFORMED: list[tuple[str, Any]] = [
     ("whole value", 5),
     ("", {"enabled": True, "": 1}),
     ("terms", {"enabled": True, "\u0000terms": "x"}),
+    ("untitled", {"untitled": "true"}),
+    ("untitled_cfg", {"untitled": True, "untitled_cfg": 31}),
+    ("null", {"null": "empty"}),
+    ("guidance_start", {"pag": 3.0, "guidance_start": 0.7, "guidance_stop": 0.3}),
+    ("guidance_hires", {"guidance_hires": None}),
+    ("pag", {"pag": "3"}),
+    ("pag", {"pag": True}),
+    ("pag", {"pag": float("nan")}),
+    ("pag", {"pag": 10.5}),
+    ("seg", {"seg": True}),
+    ("seg", {"seg": "both"}),
+    ("seg_sigma", {"seg": "own pass", "seg_sigma": 0}),
+    ("sag", {"sag": -1}),
+    ("freeu", {"freeu": 2.5}),
+    ("freeu_b1", {"freeu": "version 2", "freeu_b1": [1.5]}),
+    ("cfgpp", {"cfgpp": float("inf")}),
+    ("dynthres", {"dynthres": "AD"}),
+    ("dynthres_spread", {"dynthres": True, "dynthres_spread": "MAD"}),
+    ("apg_momentum", {"apg": True, "apg_momentum": -2}),
+    ("twoscale", {"twoscale": {}}),
+    ("gate_prior", {"gate": 1.0, "gate_prior": 1}),
+    ("clamp", {"clamp": None}),
+    ("neglora", {"neglora": ["wrong"]}),
+    ("neglora_strength", {"neglora": "wrong", "neglora_strength": 5}),
+    ("neglora_side", {"neglora": "wrong", "neglora_side": "positive"}),
+    ("neglora_stop", {"neglora": "wrong", "neglora_stop": "end"}),
+    ("filmstrip", {"filmstrip": True}),
+    ("measure_scale", {"measure_scale": 1}),
 ]

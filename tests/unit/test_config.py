@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lib_sticky import config as options
 from lib_sticky import infotext
-from lib_sticky.config import Config, ConfigError, changed, parse, schema
+from lib_sticky.config import DEFAULTS, Config, ConfigError, changed, parse, schema
 from lib_sticky.presets import BUILT_IN, Presets
 from tests.api_payloads.malformed import MALFORMED
 
@@ -44,6 +44,14 @@ def test_malformed_values_are_refused_by_name(field: str, values: Any) -> None:
     assert refused.value.status_code == 422
     assert refused.value.detail == str(refused.value)
     assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("value", [None, [], {}, [[1]], {"value": 1}], ids=repr)
+def test_no_field_takes_nothing_a_list_or_a_dict(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse({name: value})
+    assert refused.value.field == name
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
