@@ -32,14 +32,13 @@ URL = "/sticky/v1/neglora"
 SET = {"name": "w", "words": "blurry, ugly", "cfg_from": 8, "cfg_to": 9, "steps": 3, "negative": "dull"}
 SPEAKS = """#!{python}
 import sys, time
-print(*sys.argv[1:], flush=True)
-print("step 20 of 40: loss 0.5", file=sys.stderr, flush=True)
-if {waits}:
-    try:
-        time.sleep(60)
-    except KeyboardInterrupt:
-        print("cancelled; the state is kept", flush=True)
-        sys.exit(130)
+try:
+    print(*sys.argv[1:], flush=True)
+    print("step 20 of 40: loss 0.5", file=sys.stderr, flush=True)
+    time.sleep(60 if {waits} else 0)
+except KeyboardInterrupt:
+    print("cancelled; the state is kept", flush=True)
+    sys.exit(130)
 print("last words")
 sys.exit({status})
 """
