@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib_sticky.api.job_queue import Active, Job, JobQueue
+from lib_sticky.api.job_queue import Active, Job
+from lib_sticky.api.painting_queue import PaintingQueue
 from lib_sticky.api.untitled_orders import DEFAULTS, Order
 from lib_sticky.config import ConfigError, changed
 from lib_sticky.hosts.painter import Painted, Painter
@@ -68,25 +69,17 @@ class Run(Active):
         )  # fmt: skip
 
 
-class Runs(JobQueue[Order, Run]):
+class Runs(PaintingQueue[Order, Run]):
     """Runs of one host; pictures and votes go below `folder`."""
 
     def __init__(self, painter: Painter, folder: Path) -> None:
-        super().__init__("sticky-untitled")
-        self.painter, self._folder = painter, folder
+        super().__init__("sticky-untitled", painter)
+        self._folder = folder
         self.votes = Votes(folder / VOTES)
 
     def queued(self, job_id: str, order: Order) -> Run:
         name = f"{time.strftime('%Y-%m-%d %H.%M.%S')} {job_id[:4]}"
         return Run(job_id, name, order, self._folder / "untitled" / name.replace(" ", "-"))
-
-    def cancel(self, job_id: str) -> bool:
-        """Stop a run; the pictures that are finished stay."""
-        run = self.state(job_id)
-        stopped = super().cancel(job_id)
-        if stopped and run is not None and run.state == "running":
-            self.painter.interrupt()
-        return stopped
 
     def do(self, job: Job[Order, Run]) -> None:
         began, order = time.monotonic(), job.order

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_sticky.api.job_queue import Active, Job, JobQueue
+from lib_sticky.api.job_queue import Active, Job
+from lib_sticky.api.painting_queue import PaintingQueue
 from lib_sticky.api.wrong_orders import Order
 from lib_sticky.config import Config, ConfigError
 from lib_sticky.hosts.painter import Model, Painter, Prompts
@@ -29,12 +30,12 @@ class Making(Active):
     seconds_left: float | None = None
 
 
-class WrongPictures(JobQueue[Order, Making]):
+class WrongPictures(PaintingQueue[Order, Making]):
     """Sets of one host, each in a folder of its own below `folder`."""
 
     def __init__(self, painter: Painter, folder: Path) -> None:
-        super().__init__("sticky-wrong-pictures")
-        self.painter, self.folder = painter, folder
+        super().__init__("sticky-wrong-pictures", painter)
+        self.folder = folder
 
     def sets(self) -> list[str]:
         """The names of the sets that have pictures."""
@@ -42,14 +43,6 @@ class WrongPictures(JobQueue[Order, Making]):
 
     def queued(self, job_id: str, order: Order) -> Making:
         return Making(job_id, order.name, self.folder / order.name, total=order.recipe.pictures)
-
-    def cancel(self, job_id: str) -> bool:
-        """Stop a set; the pictures that are finished stay, and the same order goes on from there."""
-        making = self.state(job_id)
-        stopped = super().cancel(job_id)
-        if stopped and making is not None and making.state == "running":
-            self.painter.interrupt()
-        return stopped
 
     def do(self, job: Job[Order, Making]) -> None:
         try:
