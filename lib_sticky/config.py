@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,7 +10,7 @@ from typing import Any, cast
 from lib_sticky.guidance_fields import GuidanceFields
 from lib_sticky.negative_fields import NegativeFields
 from lib_sticky.neglora_fields import NegLoraFields
-from lib_sticky.option import ConfigError, Option, check, option, schema_of, shown
+from lib_sticky.option import ConfigError, Option, check, nearest, option, schema_of, shown
 from lib_sticky.proof_fields import ProofFields
 
 STICKY = "Sticky negatives"
@@ -123,7 +122,7 @@ def parse(values: Any) -> Config:
 def _known(name: Any) -> str:
     if name in DEFAULTS:
         return name
-    near = difflib.get_close_matches(str(name)[:60], DEFAULTS, n=1, cutoff=0.0)[0]
+    near = nearest(name, DEFAULTS)
     raise ConfigError(shown(name), f"no such field; the nearest is {near!r}. GET /sticky/v1/schema lists all of them")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +75,11 @@ def shown(value: Any) -> str:
     """`value` as an error message can quote it."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """Which of the known names was most likely meant; `known` holds at least one."""
+    return difflib.get_close_matches(str(name)[:60], list(known), n=1, cutoff=0.0)[0]
 
 
 def schema_of(about: Option, default: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from secrets import compare_digest
 from typing import Any
@@ -11,7 +10,7 @@ from fastapi import Depends, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from lib_sticky.config import ConfigError
-from lib_sticky.option import shown
+from lib_sticky.option import nearest, shown
 
 
 def guarded(accounts: Mapping[str, str]) -> dict[str, Any]:
@@ -33,8 +32,7 @@ def known_fields(body: Any, names: Collection[str], what: str) -> dict[str, Any]
         raise ConfigError("(whole body)", f"expected an object with {', '.join(names)}")
     for name in body:
         if name not in names:
-            near = difflib.get_close_matches(str(name)[:60], names, n=1, cutoff=0.0)[0]
-            raise ConfigError(shown(name), f"no such field of {what}; the nearest is {near!r}")
+            raise ConfigError(shown(name), f"no such field of {what}; the nearest is {nearest(name, names)!r}")
     return dict(body)
 
 

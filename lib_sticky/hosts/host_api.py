@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lib_sticky.config import ConfigError
+from lib_sticky.option import nearest
 
 _PATH = "/sdapi/v1/txt2img"
 
@@ -24,8 +24,7 @@ class HostApi:
         known = getattr(model, "model_fields", None) or model.__fields__
         for name in payload:
             if name not in known:
-                near = difflib.get_close_matches(name[:60], known, n=1, cutoff=0.0)[0]
-                raise ConfigError(name, f"no such field of txt2img; the nearest is {near!r}")
+                raise ConfigError(name, f"no such field of txt2img; the nearest is {nearest(name, known)!r}")
         try:
             request = model(**payload)
         except ValueError as error:
