@@ -9,6 +9,7 @@ from typing import Any
 
 from lib_sticky.guidance.report import rows_a_step
 from lib_sticky.infotext import ACTED_KEY, REPORT_KEY
+from lib_sticky.webui.quiet import QUIET
 from lib_sticky.webui.words import lines, table, warned
 
 _TITLE = "What acted in the last job"
@@ -17,8 +18,7 @@ _HEAD = ("Technique", "Acted on steps", "Inert on")
 
 def follow(generation_info: Any, shown: Any) -> None:
     """Let `shown` tell of every job of a WebUI's tab; generation_info: the tab's hidden text on its last job."""
-    quiet = {"queue": False, "show_progress": "hidden"}
-    generation_info.change(fn=of_job, inputs=[generation_info], outputs=[shown], **quiet)
+    generation_info.change(fn=of_job, inputs=[generation_info], outputs=[shown], **QUIET)
 
 
 def of_job(generation_info: str) -> str:

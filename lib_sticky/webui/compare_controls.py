@@ -14,6 +14,7 @@ import gradio as gr
 from lib_sticky.api.compare_jobs import Comparisons, Request, State
 from lib_sticky.config import ConfigError
 from lib_sticky.lab.asked import Asked, read, scales
+from lib_sticky.webui.quiet import QUIET
 
 ElemId = Callable[[str], str]
 _ABOUT = (
@@ -63,11 +64,10 @@ def build(elem_id: ElemId, jobs: Comparisons, checkpoints: Callable[[], Sequence
         jobs.cancel(job_id)
         return status(jobs, job_id)
 
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
     # Then the page's script presses Generate, whose job finds the ticket among its arguments.
-    start.click(fn=begin, inputs=[seeds, cfg, models], outputs=[ticket, said], **quiet)
-    cancel.click(fn=stop, inputs=[ticket], outputs=[said], **quiet)
-    poll.click(fn=lambda job_id: status(jobs, job_id), inputs=[ticket], outputs=[said], **quiet)
+    start.click(fn=begin, inputs=[seeds, cfg, models], outputs=[ticket, said], **QUIET)
+    cancel.click(fn=stop, inputs=[ticket], outputs=[said], **QUIET)
+    poll.click(fn=lambda job_id: status(jobs, job_id), inputs=[ticket], outputs=[said], **QUIET)
     return CompareControls(ticket)
 
 

@@ -22,6 +22,7 @@ from lib_sticky.webui.merge_controls import BlockButtons, Fields, elem_id
 from lib_sticky.webui.merge_form import block_settings, offered, order_of, pasted, recipe_of, recipe_text, takes_base
 from lib_sticky.webui.merge_presets import NAMES, PRESETS, line, numbers
 from lib_sticky.webui.merge_words import facts_words, jobs_words, method_words
+from lib_sticky.webui.quiet import QUIET
 from lib_sticky.webui.words import refused, said
 
 TITLE = "Sticky merge"
@@ -183,12 +184,11 @@ def _queue_buttons(desk: _Desk, queue: Any) -> None:
         cancel_all = gr.Button("Cancel all", size="sm", elem_id=elem_id("cancel_all"))
         refresh = gr.Button("Refresh lists", size="sm", elem_id=elem_id("refresh"))
         poll = gr.Button("Poll", elem_id=elem_id("poll"), elem_classes=["sticky-hidden"])
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
     listed = [desk.fields[name] for name in controls.lists(desk.checkpoints)]
-    cancel.click(fn=desk.cancel(False), inputs=[], outputs=[queue], **quiet)
-    cancel_all.click(fn=desk.cancel(True), inputs=[], outputs=[queue], **quiet)
-    refresh.click(fn=desk.lists, inputs=[], outputs=listed, **quiet)
-    poll.click(fn=desk.queue, inputs=[], outputs=[queue], **quiet)
+    cancel.click(fn=desk.cancel(False), inputs=[], outputs=[queue], **QUIET)
+    cancel_all.click(fn=desk.cancel(True), inputs=[], outputs=[queue], **QUIET)
+    refresh.click(fn=desk.lists, inputs=[], outputs=listed, **QUIET)
+    poll.click(fn=desk.queue, inputs=[], outputs=[queue], **QUIET)
 
 
 def _bind_method(fields: Fields, groups: Fields, about: Any) -> None:

@@ -17,6 +17,7 @@ from lib_sticky.api.wrong_jobs import WrongPictures
 from lib_sticky.config import ConfigError
 from lib_sticky.webui import neglora_words as words
 from lib_sticky.webui.order_form import body, controls
+from lib_sticky.webui.quiet import QUIET
 from lib_sticky.webui.words import refused, said
 
 TITLE = "Negative LoRA"
@@ -35,7 +36,6 @@ _ABOUT = (
     "which needs memory of its own. 3. Five ways of using it are compared on the same seeds. What helps is not known "
     "before: docs/CLAIMS.md has what was measured on the model that ships."
 )
-_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 
 def elem_id(name: str) -> str:
@@ -134,10 +134,10 @@ def build(wrong: WrongPictures, programs: Programs, shelf: Shelf) -> gr.Blocks:
                     poll = gr.Button("Poll", elem_id=elem_id("poll"), elem_classes=["sticky-hidden"])
                 look = gr.HTML(desk.look(chosen.value), elem_id=elem_id("look"))
         _bind(desk, forms, chosen, queue, told)
-        cancel.click(fn=desk.cancel, inputs=[], outputs=[queue], **_QUIET)
-        refresh.click(fn=desk.refresh, inputs=[chosen], outputs=[chosen, look], **_QUIET)
-        poll.click(fn=desk.queue, inputs=[], outputs=[queue], **_QUIET)
-        chosen.change(fn=desk.look, inputs=[chosen], outputs=[look], **_QUIET)
+        cancel.click(fn=desk.cancel, inputs=[], outputs=[queue], **QUIET)
+        refresh.click(fn=desk.refresh, inputs=[chosen], outputs=[chosen, look], **QUIET)
+        poll.click(fn=desk.queue, inputs=[], outputs=[queue], **QUIET)
+        chosen.change(fn=desk.look, inputs=[chosen], outputs=[look], **QUIET)
     for block in page.blocks.values():
         # A default that was saved once would outlive a change of it.
         block.do_not_save_to_config = True  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from lib_sticky.presets import UNTITLED
 from lib_sticky.votes import Vote, as_csv
 from lib_sticky.webui import untitled_words as words
 from lib_sticky.webui.order_form import body, controls
+from lib_sticky.webui.quiet import QUIET
 from lib_sticky.webui.words import refused, said
 
 TITLE = "Untitled"
@@ -27,7 +28,6 @@ TAB_ID = "sticky_untitled"
 LATEST = "the latest"
 _ORDERS = (words.BY_PRESET, words.BY_SEED, words.BY_TASTE)
 _ROWS = (("null",), ("sampler", "steps", "cfg"), ("width", "height"), ("seeds", "seed", "batch"))
-_QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 
 
 def elem_id(name: str) -> str:
@@ -171,9 +171,9 @@ def build(runs: Runs, sender: Sender) -> gr.Blocks:
         inputs = [fields[name] for name in _fields()]
         start.click(fn=desk.start, inputs=inputs, outputs=[queue, told, view[0]], queue=False)
         cancel.click(fn=desk.cancel, inputs=[], outputs=[queue], queue=False)
-        poll.click(fn=desk.queue, inputs=[], outputs=[queue], **_QUIET)
-        show.click(fn=desk.show, inputs=view, outputs=[pictures, tables], **_QUIET)
-        act.click(fn=desk.act, inputs=[acting, *view], outputs=[tables, one, infotext, view[4]], **_QUIET)
+        poll.click(fn=desk.queue, inputs=[], outputs=[queue], **QUIET)
+        show.click(fn=desk.show, inputs=view, outputs=[pictures, tables], **QUIET)
+        act.click(fn=desk.act, inputs=[acting, *view], outputs=[tables, one, infotext, view[4]], **QUIET)
         report.click(fn=desk.report, inputs=[view[0]], outputs=[reported], queue=False)
     for block in page.blocks.values():
         # A default that was saved once would outlive a change of it, and hide a preset that came later.
