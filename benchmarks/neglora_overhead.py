@@ -39,9 +39,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=0, help="side of the pictures (default: the model's)")
     chosen_flags = parser.parse_args()
     host = open_model(chosen(chosen_flags.model))
-    plain = settled(Job(prompt="a red circle", negative="wrong", seed=1, batch=chosen_flags.batch), host)
-    size = {"width": chosen_flags.size, "height": chosen_flags.size} if chosen_flags.size else {}
-    plain = replace(plain, steps=chosen_flags.steps, **size)
+    size, steps, batch = chosen_flags.size, chosen_flags.steps, chosen_flags.batch
+    plain = Job(prompt="a red circle", negative="wrong", seed=1, batch=batch, steps=steps, width=size, height=size)
+    plain = settled(plain, host)
     only = replace(plain, config=Config(neglora=chosen_flags.lora))
     for job in (plain, only):
         seconds(host, job)  # Warm-up.
