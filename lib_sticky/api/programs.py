@@ -84,6 +84,7 @@ class Programs(JobQueue[Program, Running]):
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, encoding="utf-8",
             errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=None if os.name == "nt" else _take_interrupts,  # noqa: PLW1509 (it only sets a handler)
         )  # fmt: skip
         self.tell(job, message="starting")
         ending = threading.Thread(target=_end_when_stopped, args=(process, job.stop), daemon=True)
@@ -122,6 +123,11 @@ def studio_interpreter() -> Path | None:
     about.loader.exec_module(runner)
     made = (runner.VENV / ".installed-studio").is_file()
     return runner.python() if made and runner.python().is_file() else None
+
+
+def _take_interrupts() -> None:
+    """In the program: a host that was started in a script's background ignores interrupts, and its children with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _end_when_stopped(process: subprocess.Popen[str], stop: threading.Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import stat
 import sys
 import threading
@@ -244,9 +245,12 @@ def test_a_program_runs_beside_and_its_lora_is_shelved_beside_others(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the interpreter is a script with a first line")
+@pytest.mark.parametrize("of_the_host", [signal.SIG_IGN, signal.default_int_handler], ids=["background", "foreground"])
 def test_a_cancelled_program_keeps_its_state_and_a_failed_one_says_why(
-    wrong: WrongPictures, shelf: Shelf, tmp_path: Path
+    wrong: WrongPictures, shelf: Shelf, tmp_path: Path, of_the_host: Any, request: pytest.FixtureRequest
 ) -> None:
+    before = signal.signal(signal.SIGINT, of_the_host)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     made(wrong, shelf)
     programs = speaking(tmp_path, waits=True)
     web = client(wrong, shelf, programs)
