@@ -17,7 +17,7 @@ from lib_sticky.lab.demo.arms import Prompts
 from lib_sticky.lab.demo.finetune import HALVES
 from lib_sticky.lab.demo.judges import judge
 from lib_sticky.lab.metrics import METRICS
-from lib_sticky.lab.pictures import rgb
+from lib_sticky.lab.planes import Planes
 
 MOST = 20_000
 """Prompts that are drawn for the shipped model; each is used once."""
@@ -66,7 +66,7 @@ class Subjects:
 
     def said(self, numbers: range, pictures: Sequence[Image.Image]) -> list[dict[str, bool]]:
         """What is true of each picture; one larger than the judges know is averaged down to their size first."""
-        plain = [rgb(picture) for picture in pictures]
+        plain = [Planes.of(picture) for picture in pictures]
         said = [{"blank": blank(each), "nothing there": nothing_stands_out(each)} for each in plain]
         if self.prompts is None:
             return said
@@ -86,6 +86,6 @@ class Subjects:
 
 def measured(picture: Image.Image) -> dict[str, float]:
     """The figures of one picture that the tables show."""
-    values = rgb(picture)
-    clipped = ((values <= _LOW) | (values >= _HIGH)).any(axis=2).mean()
-    return {"clipped": float(clipped), **{name: METRICS[name](values) for name in _METRICS}}
+    planes = Planes.of(picture)
+    clipped = ((planes.weakest <= _LOW) | (planes.strongest >= _HIGH)).mean()
+    return {"clipped": float(clipped), **{name: METRICS[name](planes) for name in _METRICS}}

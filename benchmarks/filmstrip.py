@@ -25,7 +25,8 @@ from lib_sticky.config import Config
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.lab.intervals import bootstrap
 from lib_sticky.lab.metrics import measure
-from lib_sticky.lab.png import QUICK, save
+from lib_sticky.lab.planes import Planes
+from lib_sticky.lab.png import save
 from lib_sticky.lab.watching import summary
 from lib_sticky.studio.job import Job
 from lib_sticky.studio.making import Made, make, settled
@@ -106,9 +107,11 @@ def _job(host: Diffusers, job: Job, folder: Path, *, watched: bool) -> None:
         for picture, text in zip(event.pictures, event.infotexts, strict=True):
             save(picture, folder, "picture", text)
         if watch:
-            _ = [{**measure(one), **summary(steps)} for one, steps in zip(event.pictures, watch.steps, strict=True)]
+            for picture, steps in zip(event.pictures, watch.steps, strict=True):
+                measure(Planes.of(picture))
+                summary(steps)
             strip = strip_of(host, event, watch, FAST, "filmstrip")
-            save(strip, folder, "filmstrip", event.infotexts[0], QUICK)
+            save(strip, folder, "filmstrip", event.infotexts[0], quick=True)
 
 
 def _row(name: str, pairs: list[Times], batch: int) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .contrast import is_blank
 from .intervals import Estimate, bootstrap, wilson
-from .pictures import Floats
+from .planes import Planes
 from .significance import LEAST_PICTURES, holm, mcnemar, sign_test, verdict
 
 BLANK = "blank"
@@ -20,9 +20,9 @@ BLANK_BELOW = 0.02
 """A picture whose channels spread less than this (5 of 255) about their means shows nothing, whatever its colour."""
 
 
-def blank(picture: Floats) -> bool:
-    """Whether nothing is to be seen on [H, W, 3]: a plain ground of any colour is blank, as black is."""
-    return is_blank(picture - picture.mean(axis=(0, 1)), BLANK_BELOW)
+def blank(planes: Planes) -> bool:
+    """Whether nothing is to be seen: a plain ground of any colour is blank, as black is."""
+    return is_blank(planes, BLANK_BELOW)
 
 
 class Way(str, Enum):

@@ -19,8 +19,8 @@ from .contrast import nothing_stands_out
 from .filmstrip import ToPicture, coloured, filmstrip, fit_colours
 from .manifest import Manifest
 from .metrics import measure
-from .pictures import rgb
-from .png import QUICK, save
+from .planes import Planes
+from .png import save
 from .watching import Watched, summary
 
 
@@ -146,18 +146,18 @@ class Comparing:
         name, watched = f"{batch.setting.name}-{batch.arm.value}", made.watched
         if strip_key(batch.setting, batch.arm) in missing:
             strip = filmstrip(watched.strip_frames(), self._to_picture(manifest, batch, made), made.title)
-            path = save(strip, self.folder / "filmstrips", name, made.infotexts[0], QUICK)
+            path = save(strip, self.folder / "filmstrips", name, made.infotexts[0], quick=True)
             manifest.add(strip_key(batch.setting, batch.arm), path, {})
         for index, (picture, text) in enumerate(zip(made.pictures, made.infotexts, strict=True)):
             key = picture_key(batch.setting, batch.arm, batch.seed + index)
             if key not in missing:
                 continue
             path = save(picture, self.folder / "pictures" / name, str(batch.seed + index), text)
-            values = rgb(picture)
-            said = {BLANK: blank(values), "nothing stands out": nothing_stands_out(values), **made.said[index]}
+            planes = Planes.of(picture)
+            said = {BLANK: blank(planes), "nothing stands out": nothing_stands_out(planes), **made.said[index]}
             steps = watched.steps[index]
             about = {
-                "infotext": text, "said": said, "measured": {**measure(picture), **summary(steps)},
+                "infotext": text, "said": said, "measured": {**measure(planes), **summary(steps)},
                 "steps": [asdict(step) for step in steps],
                 "probes": [asdict(each[index]) for each in watched.probes],
             }  # fmt: skip

@@ -2,58 +2,61 @@
 
 from __future__ import annotations
 
-import io
+import zlib
 
 import numpy as np
-from PIL import Image
 
-from .pictures import Floats, gradients, lab, luma, shrink, window_deviation, window_mean
+from .pictures import lab, shrink, window_mean
+from .planes import WINDOW, Planes
+from .png import up_filtered
 
 _EDGE = 0.05
 
 
-def entropy(picture: Floats) -> float:
+def entropy(planes: Planes) -> float:
     """Entropy of the 256-bin luma histogram, 0 to 8 bits."""
-    counts = np.bincount(np.round(luma(picture) * 255).astype(np.int64).ravel())
-    share = counts[counts > 0] / counts.sum()
+    share = planes.tones[planes.tones > 0] / planes.pixels
     return float(-(share * np.log2(share)).sum()) + 0.0
 
 
-def flat_area(picture: Floats) -> float:
+def flat_area(planes: Planes) -> float:
     """Share of 7 x 7 windows whose luma deviates by less than 2 of 255."""
-    return float((window_deviation(luma(picture), 7) < 2 / 255).mean())
+    return float((planes.crunch < 2 / 255).mean())
 
 
-def edge_density(picture: Floats) -> float:
+def edge_density(planes: Planes) -> float:
     """Share of pixels where the luma changes by more than 0.05 a pixel."""
-    return float((np.hypot(*gradients(luma(picture))) > _EDGE).mean())
+    down, across = planes.slopes
+    return float((down * down + across * across > _EDGE**2).mean())
 
 
-def edge_coherence(picture: Floats) -> float:
+def edge_coherence(planes: Planes) -> float:
     """How much neighbouring gradients agree in direction, 0 to 1, weighted by their strength.
 
     (l1 - l2) / (l1 + l2) of the structure tensor over 7 x 7 windows: 1 for stripes, low for noise. 0 without gradients.
     """
-    down, across = gradients(luma(picture))
-    yy, xx, xy = (window_mean(product, 7) for product in (down * down, across * across, down * across))
+    down, across = planes.slopes
+    yy, xx, xy = (window_mean(product, WINDOW) for product in (down * down, across * across, down * across))
     total = (yy + xx).sum()
-    return float(np.hypot(yy - xx, 2 * xy).sum() / total) if total > 1e-12 else 0.0
+    return float(np.sqrt(np.square(yy - xx) + 4 * xy * xy).sum() / total) if total > 1e-12 else 0.0
 
 
-def png_bytes(picture: Floats) -> float:
-    """Bytes a pixel of the 8-bit PNG at zlib's fastest level, which tells pictures apart as well as a slower one."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(buffer, "PNG", compress_level=1)
-    return buffer.tell() / (picture.shape[0] * picture.shape[1])
+def png_bytes(planes: Planes) -> float:
+    """Bytes a pixel of the 8-bit PNG whose rows are all filtered "up", packed by zlib's run lengths.
+
+    That tells pictures apart as well as the best filter for every row does, in a fifth of the time.
+    """
+    packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
+    return len(packer.compress(up_filtered(planes.eight_bit)) + packer.flush()) / planes.pixels
 
 
-def compactness(picture: Floats) -> float:
+def compactness(planes: Planes) -> float:
     """How closely the salient parts lie together, 0 (spread evenly) to 1 (one spot).
 
     1 - variance of the salient place / variance of an even spread. Salient is what differs from the mean colour in
     CIE L*a*b* by more than the average pixel, at 64 x 64 (Achanta et al. 2009).
     """
-    colours = lab(shrink(picture, 64))
+    colours = lab(shrink(planes.eight_bit, 64))
     away = np.sqrt(((colours - colours.mean(axis=(0, 1))) ** 2).sum(axis=-1))
     salient = np.maximum(away - away.mean(), 0)
     if salient.sum() <= 1e-6:
@@ -64,12 +67,12 @@ def compactness(picture: Floats) -> float:
     return float(np.clip(1 - variance / (2 * (place**2).mean()), 0, 1))
 
 
-def stripes(picture: Floats) -> float:
+def stripes(planes: Planes) -> float:
     """How regularly busy and calm rows alternate, 0 to 1: text-like lines.
 
     Greatest autocorrelation, at lags of 4 rows to a third of the height, of each row's horizontal change.
     """
-    rows = np.abs(np.diff(luma(picture), axis=1)).sum(axis=1)
+    rows = np.abs(np.diff(planes.luma, axis=1)).sum(axis=1)
     rows = rows - rows.mean()
     power = (rows**2).sum()
     lags = range(4, len(rows) // 3)

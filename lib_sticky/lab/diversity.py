@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .pictures import Floats, gradients, lab, luma, shrink
+from .pictures import Floats, eight_bit, gradients, lab, luma, shrink
 
 
 def features(picture: Floats) -> Floats:
@@ -14,8 +14,8 @@ def features(picture: Floats) -> Floats:
 
     Both halves have unit scale, so that distances weigh colour layout and edges alike.
     """
-    small = shrink(picture, 32)
-    down, across = (np.pad(part, 1) for part in gradients(luma(small)))
+    small = shrink(eight_bit(picture), 32)
+    down, across = (np.pad(part, 1) for part in gradients(luma(small / 255)))
     direction = np.minimum((np.mod(np.arctan2(down, across), np.pi) / np.pi * 8).astype(np.int64), 7)
     strength = np.hypot(down, across)
     edges = [

@@ -37,7 +37,8 @@ ToPicture = Callable[[Floats], Image.Image]
 
 def chosen_steps(steps: int, count: int = STEPS) -> tuple[int, ...]:
     """At most `count` 1-based steps from the first to the last, as even as whole numbers allow."""
-    return tuple(sorted({round(step) for step in np.linspace(1, steps, min(count, steps))}))
+    count = min(count, steps)
+    return tuple(sorted({round(1 + index * (steps - 1) / max(1, count - 1)) for index in range(count)}))
 
 
 def fit_colours(latents: Sequence[ArrayLike], pictures: Sequence[Image.Image]) -> Floats:

@@ -6,25 +6,26 @@ import math
 
 import numpy as np
 
-from .pictures import Floats, luma
+from .pictures import Floats
+from .planes import Planes
 
 _NOTHING = 1e-12
 _REACH, _PLATEAU = 4, 6
 
 
-def high_frequency_share(picture: Floats) -> float:
+def high_frequency_share(planes: Planes) -> float:
     """Share of the luma's power, without its mean, above half the Nyquist frequency; Hann-windowed, 0 to 1."""
-    power, radius = _spectrum(picture)
+    power, radius = planes.spectrum
     total = power.sum()
     return float(power[radius > 0.25].sum() / total) if total > _NOTHING else 0.0
 
 
-def spectral_slope(picture: Floats) -> float:
+def spectral_slope(planes: Planes) -> float:
     """Slope of log power over log frequency, by least squares over rings from 3 cycles a picture to Nyquist.
 
     Photographs have about -2, white noise 0. 0 for a picture without detail or smaller than 16 pixels.
     """
-    power, radius = _spectrum(picture)
+    power, radius = planes.spectrum
     size = min(power.shape)
     if size < 16 or power.sum() <= _NOTHING:
         return 0.0
@@ -35,52 +36,42 @@ def spectral_slope(picture: Floats) -> float:
     return float(np.polyfit(np.log(wanted[kept]), np.log(means[kept]), 1)[0]) if kept.sum() > 1 else 0.0
 
 
-def sharpness(picture: Floats) -> float:
+def sharpness(planes: Planes) -> float:
     """Variance of the 4-neighbour Laplacian of the luma; 0 for pictures smaller than 3 pixels."""
-    values = luma(picture)
+    values = planes.luma
     if min(values.shape) < 3:
         return 0.0
     down, across = np.diff(values, 2, axis=0)[:, 1:-1], np.diff(values, 2, axis=1)[1:-1]
     return float((down + across).var())
 
 
-def noise(picture: Floats) -> float:
+def noise(planes: Planes) -> float:
     """Standard deviation of white noise in the luma: sqrt(pi / 2) / 6 times mean |I * N|, N = [1 -2 1]^T [1 -2 1].
 
     Source: Immerkaer 1996. Fine texture counts as noise. 0 for pictures smaller than 3 pixels.
     """
-    values = luma(picture)
+    values = planes.luma
     if min(values.shape) < 3:
         return 0.0
     crossed = np.diff(np.diff(values, 2, axis=0), 2, axis=1)
     return float(math.sqrt(math.pi / 2) / 6 * np.abs(crossed).mean())
 
 
-def halo(picture: Floats) -> float:
+def halo(planes: Planes) -> float:
     """Mean overshoot beside strong edges, as a share of the edge's height; 0 for clean steps.
 
     Where the luma changes by more than 0.2 from one pixel of a row or column to the next, how far the nearest four
     pixels on either side go beyond the level of the fifth and sixth.
     """
-    values = luma(picture)
+    values = planes.luma
     found = np.concatenate([_overshoots(values), _overshoots(values.T)])
     return float(found.mean()) if found.size else 0.0
 
 
-def posterisation(picture: Floats) -> float:
+def posterisation(planes: Planes) -> float:
     """Share of empty bins between the lowest and the highest occupied one of 256 luma bins, 0 to 1."""
-    used = np.flatnonzero(np.bincount(np.round(luma(picture) * 255).astype(np.int64).ravel()))
+    used = np.flatnonzero(planes.tones)
     return float(1 - len(used) / (used[-1] - used[0] + 1))
-
-
-def _spectrum(picture: Floats) -> tuple[Floats, Floats]:
-    """Power of each frequency and its distance from zero in cycles a pixel."""
-    values = luma(picture)
-    window = np.outer(*(np.hanning(size + 2)[1:-1] for size in values.shape))
-    centred = values - (values * window).sum() / window.sum()
-    power = np.abs(np.fft.fft2(centred * window)) ** 2
-    down, across = (np.fft.fftfreq(size) for size in values.shape)
-    return power, np.hypot(down[:, None], across)
 
 
 def _overshoots(values: Floats) -> Floats:

@@ -11,7 +11,7 @@ from .fonts import width_of, write
 _PAPER, _INK, _FAINT = (255, 255, 255), (30, 30, 30), (110, 110, 110)
 _GAP = 6
 _LARGE, _SMALL = 15, 12
-_LEAST, _MOST = 128, 512
+_LEAST, _MOST = 96, 512
 """Smaller pictures are repeated to whole multiples, so that their pixels can be seen; larger ones are averaged down."""
 
 

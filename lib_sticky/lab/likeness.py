@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from .colour import histogram
-from .pictures import Floats, luma, shrink, window_mean
+from .pictures import Floats, eight_bit, luma, shrink, window_mean
 
 
 def ssim(a: Floats, b: Floats) -> float:
@@ -41,7 +41,7 @@ def identity(picture: Image.Image) -> str:
 
 def perceptual_hash(picture: Floats) -> int:
     """64 bits of the coarse structure: which of the 8 x 8 lowest cosines of 32 x 32 luma exceed their median."""
-    values = luma(shrink(picture, 32))
+    values = luma(shrink(eight_bit(picture), 32) / 255)
     basis = np.cos(np.pi * np.outer(np.arange(8), np.arange(32) + 0.5) / 32)
     low = (basis @ (values - values.mean()) @ basis.T).ravel()
     return int("".join("1" if value > np.median(low) else "0" for value in low), 2)

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from . import burn, colour, content, contrast, frequency
-from .pictures import Floats, rgb
+from .planes import Planes
 
-METRICS: Mapping[str, Callable[[Floats], float]] = MappingProxyType(
+METRICS: Mapping[str, Callable[[Planes], float]] = MappingProxyType(
     {
         "clipped high": burn.clipped_high,
         "clipped low": burn.clipped_low,
@@ -46,7 +42,6 @@ METRICS: Mapping[str, Callable[[Floats], float]] = MappingProxyType(
 """Absolute values depend on style: report differences to the same seed's reference, and never one number alone."""
 
 
-def measure(picture: Image.Image | NDArray[np.generic]) -> dict[str, float]:
+def measure(planes: Planes) -> dict[str, float]:
     """All metrics of one picture, in the order of METRICS."""
-    values = rgb(picture)
-    return {name: metric(values) for name, metric in METRICS.items()}
+    return {name: metric(planes) for name, metric in METRICS.items()}

@@ -35,36 +35,55 @@ def luma(picture: Floats) -> Floats:
     return picture @ _LUMA
 
 
-def lab(picture: Floats) -> Floats:
-    """CIE L*a*b* under D65 of an sRGB picture, [H, W, 3]; L in 0 to 100. Source: IEC 61966-2-1, CIE 15."""
-    linear = np.where(picture <= 0.04045, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4)
-    to_xyz = np.array(
-        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-    )
-    xyz = linear @ to_xyz.T / to_xyz.sum(axis=1)
-    cube = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+_CODED = np.arange(256) / 255
+_LINEAR = np.where(_CODED <= 0.04045, _CODED / 12.92, ((_CODED + 0.055) / 1.055) ** 2.4)
+"""Light of each 8-bit value of sRGB. Source: IEC 61966-2-1."""
+
+_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+_TO_WHITE = (_TO_XYZ / _TO_XYZ.sum(axis=1, keepdims=True)).T
+
+
+def lab(picture: NDArray[np.uint8]) -> Floats:
+    """CIE L*a*b* under D65 of an 8-bit sRGB picture, [H, W, 3]; L in 0 to 100. Source: CIE 15."""
+    xyz = _LINEAR.take(picture) @ _TO_WHITE
+    cube = np.cbrt(xyz)
+    dark = xyz <= (6 / 29) ** 3
+    cube[dark] = xyz[dark] / (3 * (6 / 29) ** 2) + 4 / 29
     x, y, z = np.moveaxis(cube, -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def shrink(picture: Floats, size: int) -> Floats:
-    """The picture averaged down (or repeated up) to size x size, [size, size, 3], in steps of 1/255."""
-    image = Image.fromarray(np.round(picture * 255).astype(np.uint8))
-    return np.asarray(image.resize((size, size), Image.Resampling.BOX), dtype=np.float64) / 255
+def eight_bit(picture: Floats) -> NDArray[np.uint8]:
+    """The values as a file holds them, [H, W, 3]."""
+    return np.round(picture * 255).astype(np.uint8)
+
+
+def shrink(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The 8-bit picture averaged down (or repeated up) to size x size, [size, size, 3]."""
+    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BOX))
 
 
 def window_mean(values: Floats, size: int) -> Floats:
     """Mean of every size x size window that lies inside [H, W]; a smaller picture gives one window."""
     height, width = min(size, values.shape[0]), min(size, values.shape[1])
-    sums = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    total = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
-    return total / (height * width)
+    return _sums(_sums(values, height).T, width).T / (height * width)
+
+
+def _sums(values: Floats, size: int) -> Floats:
+    """Sums of `size` neighbouring rows, by adding rows: three times as fast as running sums, and exact for few."""
+    count = len(values) - size + 1
+    total = values[:count].copy()
+    for start in range(1, size):
+        total += values[start : start + count]
+    return total
 
 
 def window_deviation(values: Floats, size: int) -> Floats:
     """Standard deviation of every window, as `window_mean`."""
     centred = values - values.mean()
-    variance = window_mean(centred**2, size) - window_mean(centred, size) ** 2
+    variance = window_mean(centred * centred, size) - np.square(window_mean(centred, size))
     return np.sqrt(np.maximum(variance, 0))
 
 

@@ -9,14 +9,16 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .filmstrip import Frame, chosen_steps
 from .latent_steps import LatentStep, measure_step
 from .probing import Probe
 
 _WAITING = 4 << 20
-"""Bytes of predictions that may wait to be measured together: one by one, between calls, takes ten times as long."""
+"""Bytes of predictions that may wait to be measured together: one by one, between calls, takes ten times as long.
+
+They wait where they were made, since fetching them from a GPU would make every step wait for it.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Watched:
     calls: int = 0
     seconds: float = 0.0
     _measured: list[list[LatentStep]] = field(default_factory=list[list[LatentStep]])
-    _waiting: list[NDArray[np.floating]] = field(default_factory=list[NDArray[np.floating]])
+    _waiting: list[list[Any]] = field(default_factory=list[list[Any]])
 
     def take(self, seen: Seen) -> None:
         """Keep what one step of all images is measured by."""
@@ -62,8 +64,8 @@ class Watched:
         self.last = seen
         if self.measures:
             sides = (seen.guided, seen.cond) if seen.uncond is None else (seen.guided, seen.cond, seen.uncond)
-            self._waiting.append(np.stack([_array(side) for side in sides]))
-            if sum(each.nbytes for each in self._waiting) > _WAITING:
+            self._waiting.append([side.detach().clone() for side in sides])
+            if len(self._waiting) * len(sides) * seen.cond.nbytes > _WAITING:
                 self._measure()
         if self.strip and seen.step in chosen_steps(seen.steps):
             self.frames.append(_frame(seen))
@@ -77,9 +79,10 @@ class Watched:
 
     def _measure(self) -> None:
         """Measure what waits, each [guided, cond, uncond if it was run] of [B, C, h, w], all alike steps at once."""
-        for _, alike in groupby(self._waiting, key=np.shape):
+        for _, alike in groupby(self._waiting, key=lambda sides: (len(sides), sides[0].shape)):
             steps = list(alike)
-            found = iter(measure_step(*np.concatenate(steps, axis=1)))
+            together = [np.concatenate([_array(side) for side in kept]) for kept in zip(*steps, strict=True)]
+            found = iter(measure_step(*together))
             self._measured = self._measured or [[] for _ in steps[0][0]]
             for _ in steps:
                 for log in self._measured:

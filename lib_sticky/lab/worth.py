@@ -9,7 +9,7 @@ from PIL import Image
 
 from .compare import BLANK, blank
 from .metrics import measure
-from .pictures import rgb
+from .planes import Planes
 
 CLEAN = "judged clean, and not blank"
 NOISE = 0.15
@@ -27,8 +27,7 @@ MEASURED = (
 
 def scored(picture: Image.Image, judged: Mapping[str, bool]) -> dict[str, Any]:
     """Whether the picture is worth keeping, and all its metrics."""
-    values = rgb(picture)
-    measured = measure(values)
-    floor = not blank(values) and measured["noise"] <= NOISE
-    kept = judged[CLEAN] and not blank(values) if CLEAN in judged else floor
-    return {"kept": bool(kept), "said": {BLANK: blank(values), **judged}, "measured": measured}
+    planes = Planes.of(picture)
+    measured, empty = measure(planes), blank(planes)
+    kept = not empty and (judged[CLEAN] if CLEAN in judged else measured["noise"] <= NOISE)
+    return {"kept": bool(kept), "said": {BLANK: empty, **judged}, "measured": measured}

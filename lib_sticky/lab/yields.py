@@ -11,7 +11,7 @@ import numpy as np
 from .diversity import mean_distance, similarity, vendi
 from .intervals import Estimate, wilson
 from .likeness import hash_distance, perceptual_hash
-from .pictures import Floats, lab, shrink
+from .pictures import Floats, eight_bit, lab, shrink
 from .significance import holm, mcnemar
 
 NEAR = 6
@@ -91,7 +91,7 @@ def compared(first: Sequence[Drawn], second: Sequence[Drawn]) -> tuple[int, int,
 
 def palette(pictures: Sequence[Floats], colours: int = 8) -> list[tuple[int, int, int]]:
     """The colours of a set in 8-bit RGB, the most frequent first: k-means in CIE L*a*b* over 16 x 16 thumbnails."""
-    thumbnails = np.concatenate([shrink(picture, 16).reshape(-1, 3) for picture in pictures])
+    thumbnails = np.concatenate([shrink(eight_bit(picture), 16).reshape(-1, 3) for picture in pictures])
     points = lab(thumbnails[None])[0]
     order = np.argsort(points[:, 0], kind="stable")
     centres = points[order[np.linspace(0, len(order) - 1, colours).astype(int)]]
@@ -102,7 +102,7 @@ def palette(pictures: Sequence[Floats], colours: int = 8) -> list[tuple[int, int
             [points[nearest == i].mean(0) if (nearest == i).any() else centres[i] for i in range(colours)]
         )
     counts = np.bincount(nearest, minlength=colours)
-    found = [np.round(thumbnails[nearest == i].mean(0) * 255) for i in np.argsort(-counts) if counts[i]]
+    found = [np.round(thumbnails[nearest == i].mean(0)) for i in np.argsort(-counts) if counts[i]]
     return [(int(red), int(green), int(blue)) for red, green, blue in found]
 
 

@@ -13,6 +13,7 @@ from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.lab.intervals import Estimate, bootstrap
 from lib_sticky.lab.metrics import measure
 from lib_sticky.lab.pictures import rgb
+from lib_sticky.lab.planes import Planes
 from lib_sticky.prompt.brackets import split_at_commas
 from lib_sticky.studio.comparing import Judge
 from lib_sticky.studio.job import Job
@@ -98,7 +99,7 @@ def _effect(whole: Pictures, everything: Sequence[Mapping[str, float]], each: Pi
 
 def _said(made: Pictures, judge: Judge | None) -> list[dict[str, float]]:
     judged = judge(made.pictures) if judge else [{}] * len(made.pictures)
-    measured = [measure(picture) for picture in made.pictures]
+    measured = [measure(Planes.of(picture)) for picture in made.pictures]
     return [
         {**{name: float(value) for name, value in said.items()}, **{name: figures[name] for name in METRICS}}
         for said, figures in zip(judged, measured, strict=True)

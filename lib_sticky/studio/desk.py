@@ -17,7 +17,7 @@ from lib_sticky.config import ConfigError
 from lib_sticky.guidance.report import described
 from lib_sticky.hosts.base import Facts
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.lab.png import QUICK, save
+from lib_sticky.lab.png import save
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.making import Made, make, settled, without_and_with
 from lib_sticky.studio.models import ModelError, chosen, open_model
@@ -128,7 +128,7 @@ class Desk:
             files.insert(0, str(save(sheet, self.out, f"{made[0].job.seed}-compare", texts[-1])))
             texts.insert(0, texts[-1])
         for strip in filter(None, (strip for strip, _ in beside)):
-            files.append(str(save(strip, self.out, f"{made[0].job.seed}-filmstrip", texts[-1], QUICK)))
+            files.append(str(save(strip, self.out, f"{made[0].job.seed}-filmstrip", texts[-1], quick=True)))
             texts.append(texts[-1])
         words = [f"Saved in {self.out}.", *(f"{words}." for _, words in beside if words)]
         reports = tuple(described(each.records) for each in made if each.guided)

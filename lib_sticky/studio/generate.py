@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool) -> int:
-    from lib_sticky.lab.png import QUICK, save
+    from lib_sticky.lab.png import save
     from lib_sticky.studio.making import settled, without_and_with
     from lib_sticky.studio.proving import filmstrip_of, scale_in_words, watch_for
     from lib_sticky.studio.side_by_side import side_by_side
@@ -74,7 +74,7 @@ def _run(host: Diffusers, model: str, job: Job, out: Path, *, compare: bool) -> 
         if watch and (words := scale_in_words(each, watch)):
             print(words, file=sys.stderr)
         if watch and (strip := filmstrip_of(host, made, watch, label)):
-            print(save(strip, out, f"{each.seed}-filmstrip", made.infotexts[0], QUICK))
+            print(save(strip, out, f"{each.seed}-filmstrip", made.infotexts[0], quick=True))
         columns.append((label, made))
     if compare:
         sheet = side_by_side([(label, made.pictures) for label, made in columns])

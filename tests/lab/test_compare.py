@@ -26,6 +26,7 @@ from lib_sticky.lab.compare import (
 )
 from lib_sticky.lab.compare_tables import COLUMNS, HEADLINE, deltas_csv, pictures_csv, rows, shares_of, steps_csv
 from lib_sticky.lab.metrics import METRICS
+from lib_sticky.lab.planes import Planes
 from lib_sticky.lab.significance import LEAST_PICTURES
 
 SEVEN, TWENTY = Setting(7, 20, 128, 128), Setting(20, 20, 128, 128)
@@ -165,12 +166,12 @@ def test_csv_files_hold_every_picture_and_every_comparison():
 
 def test_a_plain_ground_of_any_colour_is_blank():
     ground = np.full((16, 16, 3), (0.1, 0.3, 0.85))
-    assert blank(ground)
-    assert blank(np.zeros((16, 16, 3)))
+    assert blank(Planes.of(ground))
+    assert blank(Planes.of(np.zeros((16, 16, 3))))
     with_object = ground.copy()
     with_object[4:8, 4:8] = (0.9, 0.1, 0.1)
-    assert not blank(with_object)
+    assert not blank(Planes.of(with_object))
     # Half the values lie this far above the mean and half below it, so that the deviation is this far.
     for far, expected in ((0.9 * BLANK_BELOW, True), (1.1 * BLANK_BELOW, False)):
         striped = ground + far * np.where(np.arange(16) % 2, 1, -1)[:, None, None]
-        assert blank(striped) is expected
+        assert blank(Planes.of(striped)) is expected

@@ -64,15 +64,15 @@ def test_a_strip_has_a_row_for_each_prediction_and_a_column_for_each_step():
     frames = [frame(1, np.ones((4, 8, 8))), frame(5, None), frame(9, np.zeros((4, 8, 8)))]
     strip = filmstrip(frames, lambda latent: coloured(latent, MAP), "title")
     alone = filmstrip(frames[:1], lambda latent: coloured(latent, MAP), "title")
-    assert strip.width - alone.width == 2 * (128 + 6)
-    assert strip.height > len(ROWS) * 128
+    assert strip.width - alone.width == 2 * (96 + 6)
+    assert strip.height > len(ROWS) * 96
 
 
 def test_labelled_keeps_pixels_of_small_pictures_and_averages_large_ones():
     small = Image.new("RGB", (16, 16), (200, 0, 0))
     sheet = labelled("t", ["a", "b"], ["seed 1"], [[small, small]])
     count = (np.asarray(sheet) == (200, 0, 0)).all(axis=-1).sum()
-    assert count == 2 * 128 * 128
+    assert count == 2 * 96 * 96
     large = Image.new("RGB", (1024, 512), (0, 90, 0))
     assert (np.asarray(labelled("t", ["a"], ["r"], [[large]])) == (0, 90, 0)).all(axis=-1).sum() == 512 * 256
     with pytest.raises(ValueError, match="at least one picture"):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from lib_sticky.lab import burn, colour, content, contrast, frequency, pictures
 from lib_sticky.lab.metrics import METRICS, measure
+from lib_sticky.lab.planes import Planes
 
 
 def flat(red: float, green: float, blue: float, size: int = 32) -> np.ndarray:
@@ -67,7 +68,7 @@ def test_luma_and_lab_of_known_colours():
         ((1, 0, 0), (53.24, 80.09, 67.20)),  # the usual table for sRGB primaries
         ((0, 0, 1), (32.30, 79.19, -107.86)),
     ]:
-        assert pictures.lab(flat(*colour_, 2))[0, 0] == pytest.approx(expected, abs=0.05)
+        assert pictures.lab(pictures.eight_bit(flat(*colour_, 2)))[0, 0] == pytest.approx(expected, abs=0.05)
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 1000))
@@ -91,53 +92,53 @@ def test_clipping_counts_pixels():
     picture[1, :3] = 1.0
     picture[2, :2] = [0.5, 0, 0.5]
     picture[3, :1] = 0.0
-    assert burn.clipped_high(picture) == 0.08
-    assert burn.blown_highlights(picture) == 0.03
-    assert burn.clipped_low(picture) == 0.03
-    assert burn.crushed_blacks(picture) == 0.01
-    assert burn.clipped_high(np.full((4, 4, 3), 253 / 255)) == 0.0
-    assert burn.clipped_high(np.full((4, 4, 3), 254 / 255)) == 1.0
+    assert burn.clipped_high(Planes.of(picture)) == 0.08
+    assert burn.blown_highlights(Planes.of(picture)) == 0.03
+    assert burn.clipped_low(Planes.of(picture)) == 0.03
+    assert burn.crushed_blacks(Planes.of(picture)) == 0.01
+    assert burn.clipped_high(Planes.of(np.full((4, 4, 3), 253 / 255))) == 0.0
+    assert burn.clipped_high(Planes.of(np.full((4, 4, 3), 254 / 255))) == 1.0
 
 
 @given(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 1)))
 def test_saturation_of_one_colour_is_hsvs(hsv: tuple[float, float, float]):
     picture = flat(*colorsys.hsv_to_rgb(*hsv), 3)
-    assert burn.saturation(picture) == pytest.approx(hsv[1], abs=1e-6)
-    assert burn.saturation_p95(picture) == pytest.approx(hsv[1], abs=1e-6)
+    assert burn.saturation(Planes.of(picture)) == pytest.approx(hsv[1], abs=1e-6)
+    assert burn.saturation_p95(Planes.of(picture)) == pytest.approx(hsv[1], abs=1e-6)
 
 
 def test_saturation_is_weighted_by_value():
     picture = half([1.0, 0.0, 0.0], [0.25, 0.25, 0.25])
-    assert burn.saturation(picture) == pytest.approx(0.8)
-    assert burn.saturation_p95(picture) == 1.0
+    assert burn.saturation(Planes.of(picture)) == pytest.approx(0.8)
+    assert burn.saturation_p95(Planes.of(picture)) == 1.0
     dim = np.full((10, 10, 3), 1.0)
     dim[0, :4] = [1.0, 0.0, 0.0]  # 4 % of the value
-    assert burn.saturation_p95(dim) == 0.0
-    assert burn.saturation(flat(0, 0, 0)) == burn.saturation_p95(flat(0, 0, 0)) == 0.0
+    assert burn.saturation_p95(Planes.of(dim)) == 0.0
+    assert burn.saturation(Planes.of(flat(0, 0, 0))) == burn.saturation_p95(Planes.of(flat(0, 0, 0))) == 0.0
 
 
 def test_chroma():
-    assert burn.chroma_p95(flat(0.4, 0.4, 0.4)) == pytest.approx(0, abs=1e-3)
-    assert burn.chroma_p95(flat(1, 0, 0)) == pytest.approx(math.hypot(80.09, 67.20), abs=0.1)
+    assert burn.chroma_p95(Planes.of(flat(0.4, 0.4, 0.4))) == pytest.approx(0, abs=1e-3)
+    assert burn.chroma_p95(Planes.of(flat(1, 0, 0))) == pytest.approx(math.hypot(80.09, 67.20), abs=0.1)
 
 
 def test_colourfulness_by_hand():
-    assert colour.colourfulness(flat(0.3, 0.3, 0.3)) == 0.0
-    assert colour.colourfulness(flat(1, 0, 0)) == pytest.approx(0.3 * math.hypot(1, 0.5))
+    assert colour.colourfulness(Planes.of(flat(0.3, 0.3, 0.3))) == 0.0
+    assert colour.colourfulness(Planes.of(flat(1, 0, 0))) == pytest.approx(0.3 * math.hypot(1, 0.5))
     # Red and green halves: rg is 1 and -1 (variance 1, mean 0), yb is 0.5 on both.
-    assert colour.colourfulness(half([1, 0, 0], [0, 1, 0])) == pytest.approx(1 + 0.3 * 0.5)
+    assert colour.colourfulness(Planes.of(half([1, 0, 0], [0, 1, 0]))) == pytest.approx(1 + 0.3 * 0.5)
 
 
 def test_colour_counts():
-    assert colour.colour_count(flat(0.2, 0.4, 0.9)) == pytest.approx(1)
-    assert colour.colour_count(half([1, 0, 0], [0, 0, 1])) == pytest.approx(2)
+    assert colour.colour_count(Planes.of(flat(0.2, 0.4, 0.9))) == pytest.approx(1)
+    assert colour.colour_count(Planes.of(half([1, 0, 0], [0, 0, 1]))) == pytest.approx(2)
     quarter = half([1, 0, 0], [0, 0, 1])
     quarter[:16, :16] = [0, 1, 0]
     quarter[:16, 16:] = [1, 1, 1]
-    assert colour.colour_count(quarter) == pytest.approx(4)
-    assert colour.distinct_colours(quarter) == 4 / 1024
+    assert colour.colour_count(Planes.of(quarter)) == pytest.approx(4)
+    assert colour.distinct_colours(Planes.of(quarter)) == 4 / 1024
     every = np.arange(100 * 3, dtype=np.uint8).reshape(10, 10, 3)
-    assert colour.distinct_colours(pictures.rgb(every)) == 1.0
+    assert colour.distinct_colours(Planes.of(every)) == 1.0
 
 
 def test_histogram_sums_to_one():
@@ -147,25 +148,25 @@ def test_histogram_sums_to_one():
 
 def test_contrast_by_hand():
     picture = half([0.2] * 3, [0.8] * 3)
-    assert contrast.contrast(picture) == pytest.approx(0.3)
-    assert contrast.tonal_range(picture) == pytest.approx(0.6)
-    assert contrast.spread(picture) == pytest.approx(0.3)
+    assert contrast.contrast(Planes.of(picture)) == pytest.approx(0.3)
+    assert contrast.tonal_range(Planes.of(picture)) == pytest.approx(0.6)
+    assert contrast.spread(Planes.of(picture)) == pytest.approx(0.3)
     board = grey(np.indices((28, 28)).sum(axis=0) % 2 * 0.5)
-    assert contrast.local_contrast(board) == pytest.approx(math.sqrt(24 * 25) / 49 * 0.5)  # 24 and 25 of 49
-    assert contrast.local_contrast(flat(0.3, 0.3, 0.3)) == pytest.approx(0, abs=1e-6)
+    assert contrast.local_contrast(Planes.of(board)) == pytest.approx(math.sqrt(24 * 25) / 49 * 0.5)  # 24 and 25 of 49
+    assert contrast.local_contrast(Planes.of(flat(0.3, 0.3, 0.3))) == pytest.approx(0, abs=1e-6)
 
 
 def test_blank_pictures_are_called_blank():
-    assert contrast.is_blank(flat(0.5, 0.5, 0.5), 0.05)
-    assert not contrast.is_blank(half([0.2] * 3, [0.8] * 3), 0.05)
+    assert contrast.is_blank(Planes.of(flat(0.5, 0.5, 0.5)), 0.05)
+    assert not contrast.is_blank(Planes.of(half([0.2] * 3, [0.8] * 3)), 0.05)
 
 
 def test_high_frequencies_are_those_above_half_nyquist():
-    assert frequency.high_frequency_share(wave(8)) < 0.001
-    assert frequency.high_frequency_share(wave(24)) > 0.999
-    assert frequency.high_frequency_share(flat(0.5, 0.5, 0.5)) == 0.0
+    assert frequency.high_frequency_share(Planes.of(wave(8))) < 0.001
+    assert frequency.high_frequency_share(Planes.of(wave(24))) > 0.999
+    assert frequency.high_frequency_share(Planes.of(flat(0.5, 0.5, 0.5))) == 0.0
     # White noise fills the square of frequencies of side 1; the circle of radius 1/4 in it is low.
-    assert frequency.high_frequency_share(noise(0.1)) == pytest.approx(1 - math.pi / 16, abs=0.02)
+    assert frequency.high_frequency_share(Planes.of(noise(0.1))) == pytest.approx(1 - math.pi / 16, abs=0.02)
 
 
 @pytest.mark.parametrize("slope", [-3.0, -2.0, -1.0, 0.0])
@@ -175,27 +176,27 @@ def test_spectral_slope_of_made_noise(slope: float):
     radius[0, 0] = 1
     shaped = np.fft.ifft2(np.fft.fft2(rng.normal(size=(size, size))) * radius ** (slope / 2)).real
     shaped = (shaped - shaped.min()) / np.ptp(shaped)
-    assert frequency.spectral_slope(grey(shaped)) == pytest.approx(slope, abs=0.15)
+    assert frequency.spectral_slope(Planes.of(grey(shaped))) == pytest.approx(slope, abs=0.15)
 
 
 def test_spectral_slope_without_detail():
-    assert frequency.spectral_slope(flat(0.5, 0.5, 0.5)) == 0.0
-    assert frequency.spectral_slope(noise(0.1, 8)) == 0.0
+    assert frequency.spectral_slope(Planes.of(flat(0.5, 0.5, 0.5))) == 0.0
+    assert frequency.spectral_slope(Planes.of(noise(0.1, 8))) == 0.0
 
 
 def test_sharpness_by_hand():
     board = grey(np.indices((10, 10)).sum(axis=0) % 2)
-    assert frequency.sharpness(board) == pytest.approx(16)  # the Laplacian is 4 and -4
+    assert frequency.sharpness(Planes.of(board)) == pytest.approx(16)  # the Laplacian is 4 and -4
     ramp = grey(np.tile(np.linspace(0, 1, 20), (20, 1)))
-    assert frequency.sharpness(ramp) == pytest.approx(0, abs=1e-12)
+    assert frequency.sharpness(Planes.of(ramp)) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.05, 0.1])
 def test_noise_is_measured(sigma: float):
     ramp = grey(np.tile(np.linspace(0.3, 0.7, 256), (256, 1)))
     noisy = np.clip(ramp + np.random.default_rng(0).normal(size=(256, 256, 1)) * sigma, 0, 1)
-    assert frequency.noise(noisy) == pytest.approx(sigma, rel=0.03)
-    assert frequency.noise(ramp) == pytest.approx(0, abs=1e-9)
+    assert frequency.noise(Planes.of(noisy)) == pytest.approx(sigma, rel=0.03)
+    assert frequency.noise(Planes.of(ramp)) == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("over", [0.0, 0.1, 0.25])
@@ -203,55 +204,55 @@ def test_halo_is_the_overshoot(over: float):
     row = np.where(np.arange(40) < 20, 0.3, 0.7)
     row[18], row[21] = 0.3 - over * 0.4, 0.7 + over * 0.4
     picture = grey(np.tile(row, (12, 1)))
-    assert frequency.halo(picture) == pytest.approx(over)
-    assert frequency.halo(np.swapaxes(picture, 0, 1)) == pytest.approx(over)
-    assert frequency.halo(flat(0.5, 0.5, 0.5)) == 0.0
-    assert frequency.halo(1 - picture) == pytest.approx(over)
+    assert frequency.halo(Planes.of(picture)) == pytest.approx(over)
+    assert frequency.halo(Planes.of(np.swapaxes(picture, 0, 1))) == pytest.approx(over)
+    assert frequency.halo(Planes.of(flat(0.5, 0.5, 0.5))) == 0.0
+    assert frequency.halo(Planes.of(1 - picture)) == pytest.approx(over)
 
 
 def test_posterisation():
     smooth = grey(np.tile(np.arange(256) / 255, (4, 1)))
-    assert frequency.posterisation(smooth) == 0.0
+    assert frequency.posterisation(Planes.of(smooth)) == 0.0
     steps = grey(np.tile(np.round(np.arange(256) / 255 * 4) / 4, (4, 1)))
-    assert frequency.posterisation(steps) == pytest.approx(1 - 5 / 256)
-    assert frequency.posterisation(flat(0.5, 0.5, 0.5)) == 0.0
+    assert frequency.posterisation(Planes.of(steps)) == pytest.approx(1 - 5 / 256)
+    assert frequency.posterisation(Planes.of(flat(0.5, 0.5, 0.5))) == 0.0
 
 
 def test_entropy():
-    assert content.entropy(flat(0.4, 0.4, 0.4)) == 0.0
-    assert content.entropy(half([0.2] * 3, [0.8] * 3)) == pytest.approx(1.0)
-    assert content.entropy(grey(np.tile(np.arange(256) / 255, (4, 1)))) == pytest.approx(8.0)
+    assert content.entropy(Planes.of(flat(0.4, 0.4, 0.4))) == 0.0
+    assert content.entropy(Planes.of(half([0.2] * 3, [0.8] * 3))) == pytest.approx(1.0)
+    assert content.entropy(Planes.of(grey(np.tile(np.arange(256) / 255, (4, 1))))) == pytest.approx(8.0)
 
 
 def test_flat_area_and_edges():
     picture = half([0.2] * 3, [0.8] * 3)
     # Of 26 windows across 32 columns, 6 straddle the edge; of 30 gradients, 2 see it.
-    assert content.flat_area(picture) == pytest.approx(20 / 26)
-    assert content.edge_density(picture) == pytest.approx(2 / 30)
-    assert content.edge_density(flat(0.1, 0.1, 0.1)) == 0.0
+    assert content.flat_area(Planes.of(picture)) == pytest.approx(20 / 26)
+    assert content.edge_density(Planes.of(picture)) == pytest.approx(2 / 30)
+    assert content.edge_density(Planes.of(flat(0.1, 0.1, 0.1))) == 0.0
 
 
 def test_coherence():
-    assert content.edge_coherence(wave(5)) == pytest.approx(1.0)
-    assert content.edge_coherence(noise(0.1)) < 0.3
-    assert content.edge_coherence(flat(0.5, 0.5, 0.5)) == 0.0
+    assert content.edge_coherence(Planes.of(wave(5))) == pytest.approx(1.0)
+    assert content.edge_coherence(Planes.of(noise(0.1))) < 0.3
+    assert content.edge_coherence(Planes.of(flat(0.5, 0.5, 0.5))) == 0.0
 
 
 def test_nothing_stands_out_on_a_shaded_ground():
     ground = flat(0.1, 0.3, 0.8, 64)
     ground[..., 2] -= np.linspace(0, 0.15, 64)
-    assert contrast.nothing_stands_out(ground)
+    assert contrast.nothing_stands_out(Planes.of(ground))
     subject = ground.copy()
     subject[:4, :4, 0] = 0.9
-    assert contrast.nothing_stands_out(subject)
+    assert contrast.nothing_stands_out(Planes.of(subject))
     subject[:5, :5, 0] = 0.9
-    assert not contrast.nothing_stands_out(subject)
+    assert not contrast.nothing_stands_out(Planes.of(subject))
 
 
 def test_png_bytes():
-    assert content.png_bytes(flat(0.5, 0.5, 0.5, 256)) < 0.03
+    assert content.png_bytes(Planes.of(flat(0.5, 0.5, 0.5, 256))) < 0.03
     random = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    assert content.png_bytes(pictures.rgb(random)) > 3
+    assert content.png_bytes(Planes.of(random)) > 3
 
 
 def test_compactness():
@@ -260,28 +261,28 @@ def test_compactness():
     scattered = flat(0.5, 0.5, 0.5, 128)
     for y, x in np.random.default_rng(0).integers(0, 120, (60, 2)):
         scattered[y : y + 8, x : x + 8] = [0.9, 0.2, 0.1]
-    assert content.compactness(spot) > 0.8
-    assert content.compactness(scattered) < 0.3
-    assert content.compactness(flat(0.5, 0.5, 0.5)) == 0.0
+    assert content.compactness(Planes.of(spot)) > 0.8
+    assert content.compactness(Planes.of(scattered)) < 0.3
+    assert content.compactness(Planes.of(flat(0.5, 0.5, 0.5))) == 0.0
 
 
 def test_stripes():
     rng = np.random.default_rng(0)
     lines = rng.integers(0, 2, (96, 96)) * (np.arange(96) % 12 < 6)[:, None]
-    assert content.stripes(grey(lines)) > 0.9
-    assert content.stripes(noise(0.1)) < 0.4
-    assert content.stripes(flat(0.5, 0.5, 0.5)) == 0.0
+    assert content.stripes(Planes.of(grey(lines))) > 0.9
+    assert content.stripes(Planes.of(noise(0.1))) < 0.4
+    assert content.stripes(Planes.of(flat(0.5, 0.5, 0.5))) == 0.0
 
 
 @settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 1000), st.sampled_from([0.0, 0.5, 1.0, None]))
 def test_every_metric_is_finite_on_any_picture(height: int, width: int, seed: int, value: float | None):
     random = np.random.default_rng(seed).random((height, width, 3))
-    found = measure(random if value is None else np.full((height, width, 3), value))
+    found = measure(Planes.of(random if value is None else np.full((height, width, 3), value)))
     assert list(found) == list(METRICS)
     assert all(math.isfinite(number) for number in found.values()), found
 
 
 def test_the_same_picture_measures_the_same_in_every_form():
     eight_bit = np.random.default_rng(3).integers(0, 256, (40, 30, 3), dtype=np.uint8)
-    assert measure(Image.fromarray(eight_bit)) == measure(eight_bit)
+    assert measure(Planes.of(Image.fromarray(eight_bit))) == measure(Planes.of(eight_bit))

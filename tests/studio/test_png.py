@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from lib_sticky import __version__
 from lib_sticky.config import Config, ConfigError
-from lib_sticky.lab.png import save
+from lib_sticky.lab.png import packed, save, up_filtered
 from lib_sticky.studio.job import SAMPLER_NAMES, Job, JobError
 from lib_sticky.studio.paste import job_of, of_picture
 from lib_sticky.studio.png import infotext
@@ -36,6 +39,28 @@ def test_infotext_is_in_a1111s_form() -> None:
 
 def test_off_leaves_no_trace() -> None:
     assert "Sticky:" not in infotext(replace(JOB, config=Config(terms="x")), 0, "m")
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99), st.sampled_from(["RGB", "L", "RGBA", "P"]))
+def test_a_quickly_packed_picture_is_the_same_picture(width: int, height: int, seed: int, mode: str) -> None:
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    picture = Image.fromarray(values).convert(mode)
+    about = PngInfo()
+    about.add_text("parameters", "é 🙂\nSteps: 3")
+    with Image.open(io.BytesIO(packed(picture, about))) as found:
+        assert found.format == "PNG"
+        assert found.text["parameters"] == "é 🙂\nSteps: 3"
+        assert np.array_equal(np.asarray(found), np.asarray(picture.convert("RGB")))
+
+
+def test_rows_are_filtered_by_the_row_above() -> None:
+    rows = np.array([[[10, 20, 30]], [[12, 20, 29]]], dtype=np.uint8)
+    assert up_filtered(rows).tolist() == [[2, 10, 20, 30], [2, 2, 0, 255]]
+
+
+def test_a_quick_file_carries_its_infotext_too(tmp_path: Path) -> None:
+    path = save(PICTURE, tmp_path, "strip", infotext(JOB, 0, "m"), quick=True)
+    assert job_of(of_picture(path)) == JOB
 
 
 @pytest.mark.parametrize(
