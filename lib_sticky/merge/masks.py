@@ -11,14 +11,13 @@ FULL = 1 << 16
 
 
 def uniform_bits(seed: int, key: str, model: int, start: int, count: int) -> np.ndarray:
-    """Return `count` uniform uint16 for the elements from `start` on (a multiple of 16) of one model's tensor.
+    """Return `count` uniform uint16 for the elements from `start` on of one model's tensor.
 
     The values depend on nothing but the arguments: Philox is keyed by them and counted by element.
     Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3.
     """
-    if start % PER_COUNTER:
-        raise ValueError(f"start {start} is not a multiple of {PER_COUNTER}")
+    counter, skipped = divmod(start, PER_COUNTER)  # A worker's share begins where a page of the file does.
     name = hashlib.sha256(f"{seed}/{model}/{key}".encode()).digest()
-    philox = np.random.Philox(key=np.frombuffer(name[:16], np.uint64), counter=start // PER_COUNTER)
-    raw = philox.random_raw(-(-count // 4))
-    return np.ascontiguousarray(raw).view(np.uint16)[:count]
+    philox = np.random.Philox(key=np.frombuffer(name[:16], np.uint64), counter=counter)
+    raw = philox.random_raw(-(-(skipped + count) // 4))
+    return np.ascontiguousarray(raw).view(np.uint16)[skipped : skipped + count]

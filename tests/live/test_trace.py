@@ -10,39 +10,20 @@ from typing import Any
 import pytest
 
 from tests.live.cases import GUIDED, STICKY, base, picture
+from tests.live.plots import axes, xyz
 from tests.live.webui import Refused, call, encoded, job
 
 PLAIN = {**base(), "prompt": "a cat", "negative_prompt": "ugly"}
 
 
-def xyz(x_axis: str, x_values: list[str], choices: list[str]) -> dict[str, Any]:
-    """Arguments of the X/Y/Z plot with one axis; the rest at their defaults."""
-    script = _script("x/y/z plot")
-    args: list[Any] = [argument["value"] for argument in script["args"]]
-    args[0], args[1], args[2] = choices.index(x_axis), "", x_values
-    args[3], args[6] = 0, 0
-    labels = [argument["label"] for argument in script["args"]]
-    args[labels.index("Include Sub Images")] = True  # The cells as pictures beside the grid.
-    return {"script_name": "x/y/z plot", "script_args": args}
-
-
-def _script(name: str) -> dict[str, Any]:
-    found = call("/sdapi/v1/script-info")
-    return next(script for script in found if script["name"] == name and not script["is_img2img"])
-
-
-def _axes() -> list[str]:
-    return _script("x/y/z plot")["args"][0]["choices"]
-
-
 def test_the_sticky_axes_are_listed_once() -> None:
-    ours = [label for label in _axes() if label.startswith("[Sticky]")]
+    ours = [label for label in axes() if label.startswith("[Sticky]")]
     assert len(ours) == len(set(ours)) == len(call("/sticky/v1/schema")["properties"])
 
 
 def test_xyz_cells_differ_and_equal_their_own_jobs() -> None:
     before = job(PLAIN)
-    plot = xyz("[Sticky] Placement of the terms", ["same chunk", "own chunk"], _axes())
+    plot = xyz(("[Sticky] Placement of the terms", ["same chunk", "own chunk"]))
     grid = job({**PLAIN, **plot}, STICKY)
     same, own = (job(PLAIN, {**STICKY, "placement": placement}) for placement in ("same chunk", "own chunk"))
     cells = [pixels.tobytes() for pixels in grid.pixels]
@@ -53,7 +34,7 @@ def test_xyz_cells_differ_and_equal_their_own_jobs() -> None:
 
 
 def test_xyz_can_switch_it_on_and_off() -> None:
-    grid = job({**PLAIN, **xyz("[Sticky] Sticky negatives", ["false", "true"], _axes())}, {"terms": STICKY["terms"]})
+    grid = job({**PLAIN, **xyz(("[Sticky] Sticky negatives", ["false", "true"]))}, {"terms": STICKY["terms"]})
     off, on = job(PLAIN), job(PLAIN, STICKY)
     cells = [pixels.tobytes() for pixels in grid.pixels]
     assert off.pixels[0].tobytes() in cells

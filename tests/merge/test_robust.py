@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -189,6 +190,14 @@ def test_dare_and_della_are_their_definition_in_float64(bench) -> None:
     close(bench.method("della", paths[1:], {"probability": 0.5, "seed": 3}, base=paths[0])["w"], want)
 
 
+def test_a_tensor_that_many_workers_share_has_one_mask(bench) -> None:
+    keys = {"w": (37, 33), "wide": (700, 1001)}
+    paths, models = bench.models(3, keys)
+    got = bench.method("dare", paths[1:], {"probability": 0.5, "seed": 3}, base=paths[0])
+    for key in keys:
+        close(got[key], flat64(models[0], key) + dropped64(models, key, 0.5, 0.0, 3).mean(0) / 0.5)
+
+
 def test_breadcrumbs_keeps_the_middle(bench) -> None:
     base = bench.write("base", {"w": torch.zeros(100, dtype=torch.float32)})
     change = torch.arange(1.0, 101.0)
@@ -234,8 +243,9 @@ def test_ranks_of_large_tensors_come_close_to_exact() -> None:
 
 def test_masks_do_not_depend_on_the_pieces() -> None:
     whole = uniform_bits(5, "key", 3, 0, 10_000)
-    parts = [uniform_bits(5, "key", 3, start, 640) for start in range(0, 9_600, 640)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole[:9_600])
+    cuts = [0, 16, 17, 640, 641, 643, 5000, 5004, 10_000]  # Workers cut where the file's pages end.
+    parts = [uniform_bits(5, "key", 3, start, end - start) for start, end in pairwise(cuts)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
     assert not np.array_equal(uniform_bits(5, "key", 4, 0, 100), whole[:100])
     assert not np.array_equal(uniform_bits(6, "key", 3, 0, 100), whole[:100])
     assert abs(whole.mean() / FULL - 0.5) < 0.01
