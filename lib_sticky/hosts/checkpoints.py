@@ -137,7 +137,7 @@ class WebUICheckpoints:
 
         self.refresh()
         for info in sd_models.checkpoints_list.values():
-            if os.path.abspath(info.filename) == os.path.abspath(path):
+            if _place(info.filename) == _place(path):
                 return info
         raise LoadFailed(f"{path.name} was written but the WebUI does not list it; press its refresh button")
 
@@ -224,6 +224,11 @@ def serves_api() -> bool:
 
 def _existing(*folders: Any) -> list[Path]:
     return list(dict.fromkeys(Path(folder).resolve() for folder in folders if folder and os.path.isdir(folder)))
+
+
+def _place(path: str | Path) -> str:
+    """The same for every way to one file: a user's folder of models is often a link."""
+    return os.path.normcase(os.path.realpath(path))
 
 
 def _is_vae(name: str) -> bool:

@@ -118,6 +118,16 @@ def test_a_file_is_loaded_by_its_title_under_the_hosts_lock(host: FakeHost, file
 
 
 @pytest.mark.parametrize("files", [WebUICheckpoints(), ForgeCheckpoints()], ids=["A1111", "Forge"])
+def test_a_folder_of_models_may_be_a_link(host: FakeHost, files: WebUICheckpoints) -> None:
+    elsewhere = host.folder.rename(host.root / "elsewhere")
+    host.folder.symlink_to(elsewhere, target_is_directory=True)
+    host.add("Stable-diffusion/new.safetensors")
+    assert files.folder() == elsewhere
+    files.load(files.folder() / "new.safetensors")
+    assert host.loaded == ["new.safetensors [0123456789]"]
+
+
+@pytest.mark.parametrize("files", [WebUICheckpoints(), ForgeCheckpoints()], ids=["A1111", "Forge"])
 def test_what_cannot_be_loaded_is_said(host: FakeHost, files: WebUICheckpoints) -> None:
     host.breaks = True
     with pytest.raises(LoadFailed, match=r"new\.safetensors was written but could not be loaded"):
