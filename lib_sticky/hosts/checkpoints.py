@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lib_sticky.hosts.base import Host
+from lib_sticky.hosts.webui_hashes import WebUIHashes
 from lib_sticky.merge import Folders
 from lib_sticky.merge.hash_cache import HashCache, default_cache
 
@@ -176,30 +177,6 @@ class ForgeCheckpoints(WebUICheckpoints):
                 sd_models.forge_model_reload()
             except Exception as error:  # Anything: the loaders of many architectures are behind this call.
                 raise LoadFailed(f"{path.name} was written but could not be loaded: {error}") from error
-
-
-class WebUIHashes:
-    """The WebUI's own cache.json, under the titles that it uses for checkpoints."""
-
-    def __init__(self, folders: list[Path]) -> None:
-        self._folders = folders
-
-    def get(self, path: Path) -> str | None:
-        from modules import hashes
-
-        return hashes.sha256_from_cache(str(path), self._key(path))
-
-    def put(self, path: Path, sha256: str) -> None:
-        from modules import hashes
-
-        hashes.cache("hashes")[self._key(path)] = {"mtime": os.path.getmtime(path), "sha256": sha256}
-        hashes.dump_cache()
-
-    def _key(self, path: Path) -> str:
-        for folder in self._folders:
-            if path.is_relative_to(folder):
-                return f"checkpoint/{path.relative_to(folder)}"
-        return f"sticky/{path}"
 
 
 def webui(host: Host) -> WebUICheckpoints:

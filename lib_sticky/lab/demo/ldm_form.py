@@ -16,51 +16,22 @@ from torch import Tensor
 from transformers import CLIPTextModel
 
 from lib_sticky.lab.demo.layout import TOKENS, alphas_cumprod
+from lib_sticky.lora.unet_names import ldm_names
 
-_RES = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
-}
-_UNET_ENDS = {
-    "conv_in": "input_blocks.0.0",
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "conv_norm_out": "out.0",
-    "conv_out": "out.2",
-}
 _VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 
 
-def unet_key(key: str) -> str:
-    """LDM's name of one UNet parameter, for one residual block a level (two on the way up)."""
-    name, leaf = key.rsplit(".", 1)
-    if name in _UNET_ENDS:
-        return f"{_UNET_ENDS[name]}.{leaf}"
-    if found := re.match(r"mid_block\.(resnets|attentions)\.(\d)\.(.+)", key):
-        part, number, rest = found.groups()
-        return f"middle_block.{1 if part == 'attentions' else 2 * int(number)}.{_inner(part, rest)}"
-    found = re.match(r"(down|up)_blocks\.(\d)\.(resnets|attentions|downsamplers|upsamplers)\.(\d)\.(.+)", key)
-    if not found:
-        raise KeyError(f"the UNet key {key!r} has no place in the LDM layout")
-    side, level, part, number, rest = found[1], int(found[2]), found[3], int(found[4]), found[5]
-    if part == "downsamplers":
-        return f"input_blocks.{2 * level + 2}.0.op.{leaf}"
-    if part == "upsamplers":
-        # The only level that is upsampled is the lowest, whose blocks hold no attention before it.
-        return f"output_blocks.{2 * level + 1}.1.conv.{leaf}"
-    block = f"input_blocks.{2 * level + 1 + number}" if side == "down" else f"output_blocks.{2 * level + number}"
-    return f"{block}.{int(part == 'attentions')}.{_inner(part, rest)}"
-
-
-def _inner(part: str, rest: str) -> str:
-    if part == "attentions":
-        return rest
-    name, leaf = rest.rsplit(".", 1)
-    return f"{_RES[name]}.{leaf}"
+def unet_state(unet: UNet2DConditionModel) -> dict[str, Tensor]:
+    """The UNet's parameters under LDM's names. ValueError for one that LDM has no place for."""
+    state = unet.state_dict()
+    names = ldm_names({key.rpartition(".")[0] for key in state})
+    found: dict[str, Tensor] = {}
+    for key, value in state.items():
+        module, _, leaf = key.rpartition(".")
+        if module not in names:
+            raise ValueError(f"the UNet parameter {key!r} has no place in the LDM layout")
+        found[f"{names[module]}.{leaf}"] = value
+    return found
 
 
 def vae_key(key: str) -> str:
@@ -104,8 +75,8 @@ def schedule_buffers() -> dict[str, Tensor]:
 def ldm_state(unet: UNet2DConditionModel, vae: AutoencoderKL, text: CLIPTextModel) -> dict[str, Tensor]:
     """The whole model under LDM's names, weights in float16, schedule buffers in float32."""
     state: dict[str, Tensor] = {}
-    for key, value in unet.state_dict().items():
-        state["model.diffusion_model." + unet_key(key)] = value.half()
+    for key, value in unet_state(unet).items():
+        state["model.diffusion_model." + key] = value.half()
     for key, value in vae.state_dict().items():
         name = vae_key(key)
         square = ".mid.attn_1." in name and name.endswith("weight") and ".norm." not in name
