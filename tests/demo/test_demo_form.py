@@ -59,7 +59,7 @@ def test_key_names_are_those_of_the_published_sd1_files() -> None:
 def test_what_ldm_does_not_have_is_refused() -> None:
     unet = new_unet()
     unet.controlnet = torch.nn.Linear(1, 1)
-    with pytest.raises(ValueError, match=r"'controlnet\.bias' has no place"):
+    with pytest.raises(ValueError, match=r"'controlnet\.weight' has no place"):
         unet_state(unet)
 
 
