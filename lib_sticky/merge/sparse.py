@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from .methods.geometric_median import weiszfeld
 from .methods.sparsification import Sparsification
 from .methods.ties import elected_signs
 from .operands import Form, Scratch, read_forms
-from .streams import piece_length, pieces
+from .streams import pieces
 
 # Magnitudes are sorted into bins by the upper bits of their float32 pattern (exponent and 8 bits of mantissa).
+RANKED = 1 << 16  # Elements up to which ranks are found by sorting.
 LOW_BITS = 15
 BINS = 1 << 16
 CACHED = 1 << 18  # Elements that are voted on at once: with their signs 2 MB, a core's second-level cache.
@@ -31,6 +33,7 @@ class SparseDeltas:
     inputs: Sequence[Form]
     key: str
     numel: int
+    chances: torch.Tensor | None = None
     keep: torch.Tensor | None = None
     bounds: torch.Tensor | None = None
     weights: torch.Tensor | None = None
@@ -38,7 +41,9 @@ class SparseDeltas:
     def prepare(self, scratch: Scratch) -> None:
         """Make the first passes that the settings need."""
         spec = self.spec
-        if spec.spread and self.numel > piece_length(len(self.inputs)):
+        if spec.spread and self.numel <= RANKED:
+            self.chances = self._chances_by_rank(scratch)
+        elif spec.spread:
             self.keep = self._keep_by_bin(scratch)
         if spec.low or spec.high:
             self.bounds = self._bounds(scratch)
@@ -56,7 +61,10 @@ class SparseDeltas:
             if self.weights is not None:
                 torch.mv(rows.T, self.weights.float(), out=out)
             elif self.spec.combine == "agreeing":
-                torch.sum(rows, 0, out=out).div_(torch.count_nonzero(rows, 0).clamp_(min=1))
+                torch.sum(rows, 0, out=out)
+                with scratch.borrow(rows.numel()) as left:
+                    there = torch.ne(rows, 0, out=left.view(rows.shape))  # As floats: whole numbers cost three times.
+                    out.div_(there.sum(0).clamp_(min=1))
             else:
                 torch.sum(rows, 0, out=out).div_(len(self.inputs))
             out.mul_(self.spec.scale)
@@ -65,12 +73,19 @@ class SparseDeltas:
         """Fill `rows` with the changes after drop, trim and vote."""
         self._dropped(start, rows, scratch)
         if self.bounds is not None:
-            with scratch.borrow(rows.numel()) as flat:
-                work = torch.abs(rows, out=flat.view(rows.shape))
-                rows.mul_(work.ge(self.bounds[:, :1])).mul_(work.le(self.bounds[:, 1:]))
+            self._trim(rows, self.bounds, scratch)
         if self.spec.vote != "none":
             self._silence_losers(rows, scratch)
         return rows
+
+    def _trim(self, rows: torch.Tensor, bounds: torch.Tensor, scratch: Scratch) -> None:
+        """Zero what lies outside `bounds` (models x 2); comparisons fill float buffers, whose product is quick."""
+        with scratch.borrow(rows.numel()) as flat:
+            work = flat.view(rows.shape)
+            if self.spec.low:
+                rows.mul_(torch.ge(torch.abs(rows, out=work), bounds[:, :1], out=work))
+            if self.spec.high:
+                rows.mul_(torch.le(torch.abs(rows, out=work), bounds[:, 1:], out=work))
 
     def _silence_losers(self, rows: torch.Tensor, scratch: Scratch) -> None:
         """Zero the elements whose sign lost, a few columns at a time so that they stay in the core's own cache."""
@@ -89,19 +104,28 @@ class SparseDeltas:
         for model, row in enumerate(rows):
             draw = uniform_bits(self.spec.seed, self.key, model, start, row.numel())
             values = row.numpy()
-            np.multiply(values, draw < self._chance(model, row), out=values)
+            np.multiply(values, draw < self._chance(model, start, row), out=values)
 
-    def _chance(self, model: int, row: torch.Tensor) -> np.ndarray | int:
-        """Return the chance of each element to be kept, in 1/65536."""
+    def _chance(self, model: int, start: int, row: torch.Tensor) -> np.ndarray | int:
+        """Return the chance of each element of `row`, which begins at `start`, to be kept, in 1/65536."""
         spec = self.spec
         if not spec.spread:
             return round((1.0 - spec.probability) * FULL)
-        if self.keep is not None:
-            return self.keep[model].index_select(0, _bins(row)).numpy()
-        order = torch.argsort(row.abs(), stable=True)
+        if self.chances is not None:
+            return self.chances[model, start : start + row.numel()].numpy()
+        if self.keep is None:
+            raise RuntimeError("ranks are asked for before prepare() has found them")
+        return self.keep[model].index_select(0, _bins(row)).numpy()
+
+    def _chances_by_rank(self, scratch: Scratch) -> torch.Tensor:
+        """Return each model's chance for each element, in 1/65536, by its rank in the whole tensor."""
+        with scratch.borrow(len(self.inputs) * self.numel) as flat:
+            rows = flat.view(-1, self.numel)
+            read_forms(self.inputs, 0, rows, scratch)
+            order = torch.argsort(rows.abs(), dim=1, stable=True)
         rank = torch.empty_like(order)
-        rank[order] = torch.arange(1, row.numel() + 1)
-        return _in_bits(keep_chance(rank.double(), row.numel(), spec.probability, spec.spread)).numpy()
+        rank.scatter_(1, order, torch.arange(1, self.numel + 1).expand_as(order))
+        return _in_bits(keep_chance(rank.double(), self.numel, self.spec.probability, self.spec.spread))
 
     def _keep_by_bin(self, scratch: Scratch) -> torch.Tensor:
         """Return each model's chance for each magnitude bin, in 1/65536, from the mean rank of the bin."""
@@ -126,6 +150,7 @@ class SparseDeltas:
         The k-th magnitude is in a known bin after one pass; a second pass sorts the lower bits within that bin.
         """
         wanted = [max(int(self.spec.low * self.numel), 1), max(self.numel - int(self.spec.high * self.numel), 1)]
+        used = [side for side, share in enumerate((self.spec.low, self.spec.high)) if share]
         coarse = np.cumsum(self._histogram(scratch, dropped=True), 1)
         bins = np.stack([[np.searchsorted(row, rank) for rank in wanted] for row in coarse])
         fine = np.zeros((len(self.inputs), 2, 1 << LOW_BITS), np.int64)
@@ -135,11 +160,11 @@ class SparseDeltas:
                 self._dropped(start, rows, scratch)
                 for model, row in enumerate(rows):
                     pattern = _pattern(row)
-                    for side in (0, 1):
+                    for side in used:
                         inside = pattern[(pattern >> LOW_BITS) == bins[model, side]]
                         fine[model, side] += np.bincount(inside & ((1 << LOW_BITS) - 1), minlength=1 << LOW_BITS)
         found = np.zeros((len(self.inputs), 2), np.int32)
-        for model, side in np.ndindex(len(self.inputs), 2):
+        for model, side in itertools.product(range(len(self.inputs)), used):
             below = coarse[model, bins[model, side] - 1] if bins[model, side] else 0
             low = np.searchsorted(np.cumsum(fine[model, side]), wanted[side] - below)
             found[model, side] = (bins[model, side] << LOW_BITS) | low

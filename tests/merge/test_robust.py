@@ -176,6 +176,15 @@ def test_tgmd_and_dgmla_are_their_definition_in_float64(bench, method: str, spre
         close(got[key], flat64(models[0], key) + median)
 
 
+def test_ranks_are_those_of_the_whole_tensor_wherever_workers_cut_it(bench) -> None:
+    keys = {"a": (511, 1001), "b": (200, 301)}  # The second lies across the first mebibyte of the file.
+    paths, models = bench.models(4, keys)
+    got = bench.method("dgmla", paths[1:], {"probability": 0.1, "epsilon": -0.3, "seed": 7}, base=paths[0])
+    changes = dropped64(models, "b", 0.1, -0.3, 7)
+    winner = changes.sign().sum(0).sign()
+    close(got["b"], flat64(models[0], "b") + weiszfeld64(changes * (changes.sign() == winner)))
+
+
 def test_dare_and_della_are_their_definition_in_float64(bench) -> None:
     keys = {"w": (40, 30)}
     paths, models = bench.models(4, keys)
@@ -237,7 +246,7 @@ def test_ranks_of_large_tensors_come_close_to_exact() -> None:
     rank = torch.empty(count, dtype=torch.float64)
     rank[values.abs().argsort()] = torch.arange(1, count + 1, dtype=torch.float64)
     exact = keep_chance(rank, count, 0.1, -0.1)
-    got = torch.from_numpy(operand._chance(0, values)).double() / FULL
+    got = torch.from_numpy(operand._chance(0, 0, values)).double() / FULL
     assert (got - exact).abs().max() < 2e-4
 
 
