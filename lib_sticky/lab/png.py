@@ -60,8 +60,8 @@ def packed(picture: Image.Image, about: PngInfo) -> bytes:
     header = struct.pack(">IIBBBBB", *rgb.size, 8, 2, 0, 0, 0)
     rows = zlib.compress(up_filtered(np.asarray(rgb)), 1)
     chunks = [(b"IHDR", header), *((kind, body) for kind, body, *_ in about.chunks), (b"IDAT", rows), (b"IEND", b"")]
-    file = io.BytesIO(_SIGNATURE)
-    file.seek(len(_SIGNATURE))
+    file = io.BytesIO()
+    file.write(_SIGNATURE)
     for kind, body in chunks:
         putchunk(file, kind, body)
     return file.getvalue()

@@ -119,13 +119,15 @@ class SparseDeltas:
 
     def _chances_by_rank(self, scratch: Scratch) -> torch.Tensor:
         """Return each model's chance for each element, in 1/65536, by its rank in the whole tensor."""
-        with scratch.borrow(len(self.inputs) * self.numel) as flat:
-            rows = flat.view(-1, self.numel)
+        chances = torch.empty(len(self.inputs), self.numel, dtype=torch.int32)
+        rank = torch.empty(self.numel, dtype=torch.float64)
+        with scratch.borrow(chances.numel()) as flat:
+            rows = flat.view(chances.shape)
             read_forms(self.inputs, 0, rows, scratch)
-            order = torch.argsort(rows.abs(), dim=1, stable=True)
-        rank = torch.empty_like(order)
-        rank.scatter_(1, order, torch.arange(1, self.numel + 1).expand_as(order))
-        return _in_bits(keep_chance(rank.double(), self.numel, self.spec.probability, self.spec.spread))
+            for row, found in zip(rows, chances, strict=True):
+                rank[torch.argsort(row.abs(), stable=True)] = torch.arange(1, self.numel + 1, dtype=rank.dtype)
+                found.copy_(_in_bits(keep_chance(rank, self.numel, self.spec.probability, self.spec.spread)))
+        return chances
 
     def _keep_by_bin(self, scratch: Scratch) -> torch.Tensor:
         """Return each model's chance for each magnitude bin, in 1/65536, from the mean rank of the bin."""
@@ -145,7 +147,7 @@ class SparseDeltas:
         return counts
 
     def _bounds(self, scratch: Scratch) -> torch.Tensor:
-        """Return the least and the largest magnitude that each model keeps (models x 2), exactly.
+        """Return the least and the largest magnitude that each model keeps (models x 2), exactly; 0 if unasked.
 
         The k-th magnitude is in a known bin after one pass; a second pass sorts the lower bits within that bin.
         """

@@ -16,15 +16,14 @@ from typing import Any
 
 import pytest
 
-from tests.live.webui import URL
+from tests.live.webui import MERGE, URL
 
 ACCOUNT = os.environ.get("STICKY_LIVE_AUTH", "")
-MODELS = os.environ.get("STICKY_LIVE_MERGE", "").split()
 ROUTE = "/sticky/v1/merge"
 PATIENCE = 300
 """Seconds for two small merges on a busy machine."""
 
-pytestmark = pytest.mark.skipif(not (ACCOUNT and len(MODELS) == 2), reason="needs STICKY_LIVE_AUTH and _MERGE")
+pytestmark = pytest.mark.skipif(not (ACCOUNT and len(MERGE) == 2), reason="needs STICKY_LIVE_AUTH and _MERGE")
 
 
 def ask(method: str, path: str, body: Any = None, account: str = ACCOUNT) -> tuple[int, Any]:
@@ -42,7 +41,7 @@ def ask(method: str, path: str, body: Any = None, account: str = ACCOUNT) -> tup
 
 
 def order(name: str, root: Any = None) -> dict[str, Any]:
-    half = {"merge": "weighted_sum", "inputs": [f"{each}.safetensors" for each in MODELS]}
+    half = {"merge": "weighted_sum", "inputs": [f"{each}.safetensors" for each in MERGE]}
     return {"recipe": {"schema": 1, "root": half if root is None else root}, "name": name}
 
 

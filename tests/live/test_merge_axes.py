@@ -5,7 +5,6 @@ STICKY_LIVE_MERGE names two checkpoints of one layout inside the WebUI's model f
 
 from __future__ import annotations
 
-import os
 import secrets
 from typing import Any
 
@@ -14,9 +13,9 @@ import pytest
 from tests.live.browser import until
 from tests.live.cases import base
 from tests.live.plots import xyz
-from tests.live.webui import SIZE, STEPS, Refused, call, job
+from tests.live.webui import MERGE, SIZE, STEPS, Refused, call, job
 
-MODELS = [f"{name}.safetensors" for name in os.environ.get("STICKY_LIVE_MERGE", "").split()]
+MODELS = [f"{name}.safetensors" for name in MERGE]
 UNSAVED, KEPT = "sticky-unsaved/", 2
 """Where the last cells' merges stay until the host starts anew, and how many of them."""
 SLOW = 300

@@ -19,16 +19,15 @@ import pytest
 
 from tests.live.browser import browser, open_tab, until, until_in
 from tests.live.cases import base
-from tests.live.webui import SIZE, STEPS, URL, Refused, call, job
+from tests.live.webui import MERGE, SIZE, STEPS, URL, Refused, call, job
 
-MODELS = os.environ.get("STICKY_LIVE_MERGE", "").split()
 SHOTS = os.environ.get("STICKY_LIVE_SHOTS", "")
 SLOW = 300
 """Seconds for a merge of full-size files on a busy machine."""
 QUICK = 6
 """Seconds in which a small merge may be over between two looks at it."""
 
-pytestmark = pytest.mark.skipif(len(MODELS) != 2, reason="names two checkpoints: STICKY_LIVE_MERGE='a b'")
+pytestmark = pytest.mark.skipif(len(MERGE) != 2, reason="names two checkpoints: STICKY_LIVE_MERGE='a b'")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def page() -> Iterator[Any]:
     with browser() as started, started.page("light", height=1000) as opened:
         opened.set_default_timeout(300_000)
         open_tab(opened, "Sticky merge")
-        for name in MODELS:
+        for name in MERGE:
             pick(opened, "models", name)
         yield opened
 
@@ -108,7 +107,7 @@ def test_plan_then_merge_then_the_file_is_listed_and_samples(page: Any) -> None:
     assert any(title.startswith(name) for title in titles())
     until(lambda: name in "".join(choices(page, "base")), True, SLOW)
     shot(page, "done")
-    pictures = [sampled(each) for each in (f"{MODELS[0]}.safetensors", f"{name}.safetensors")]
+    pictures = [sampled(each) for each in (f"{MERGE[0]}.safetensors", f"{name}.safetensors")]
     assert np.ptp(pictures[1]) > 0
     assert not np.array_equal(*pictures)
 
@@ -139,7 +138,7 @@ def test_a_merge_is_tried_unsaved_and_then_saved(page: Any) -> None:
 def test_cancel_in_mid_merge_leaves_no_file(page: Any) -> None:
     name = name_output(page, f"cancelled-{secrets.token_hex(3)}")
     pick(page, "method", "DELLA")  # Slow enough to be met in its middle.
-    pick(page, "base", MODELS[0])
+    pick(page, "base", MERGE[0])
     press(page, "merge_button")
     until(lambda: any(word in told_of(page, name) for word in (" left", "it is in the list")), True, SLOW)
     if " left" not in told_of(page, name):
@@ -152,7 +151,7 @@ def test_cancel_in_mid_merge_leaves_no_file(page: Any) -> None:
 
 
 def test_the_routes_plan_merge_and_refuse() -> None:
-    recipe = {"schema": 1, "root": {"merge": "weighted_sum", "inputs": [f"{each}.safetensors" for each in MODELS]}}
+    recipe = {"schema": 1, "root": {"merge": "weighted_sum", "inputs": [f"{each}.safetensors" for each in MERGE]}}
     name = f"route-{secrets.token_hex(3)}"
     body = {"recipe": recipe, "name": name}
     assert call("/sticky/v1/merge/plan", body)["ready"]
