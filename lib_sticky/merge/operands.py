@@ -112,7 +112,7 @@ def read_forms(forms: Sequence[Form], start: int, rows: torch.Tensor, scratch: S
                 uses.setdefault(operand, []).append((row, factor))
     fresh = [True] * len(forms)
     with scratch.borrow(rows.shape[1]) as values:
-        for operand, places in uses.items():
+        for operand, places in sorted(uses.items(), key=lambda use: len(use[1])):  # What stands alone needs no copy.
             row, factor = places[0]
             if len(places) == 1 and fresh[row]:
                 operand.read_into(start, rows[row], scratch)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from lib_sticky.merge import METHODS, RecipeError
+from lib_sticky.merge import METHODS, RecipeError, sparse
 from lib_sticky.merge.masks import FULL, uniform_bits
 from lib_sticky.merge.methods.della import keep_chance
+from lib_sticky.merge.methods.sparsification import Sparsification
 from lib_sticky.merge.methods.ties import elected_signs
 from lib_sticky.merge.operands import Form, Scratch
 from lib_sticky.merge.sparse import SparseDeltas
@@ -220,21 +221,52 @@ def test_breadcrumbs_keeps_the_middle(bench) -> None:
 class Held:
     def __init__(self, values: torch.Tensor) -> None:
         self.values = values
+        self.read = 0
 
     def read_into(self, start: int, out: torch.Tensor, _: Scratch) -> None:
+        self.read += out.numel()
         out.copy_(self.values[start : start + out.numel()])
 
 
-@pytest.mark.parametrize("count", [1, 5, 1000, 200_001])
+def bounds_of(rows: list[Held], low: float) -> torch.Tensor:
+    operand = SparseDeltas(
+        Sparsification("mean", low=low), [Form({row: 1.0}) for row in rows], "k", len(rows[0].values)
+    )
+    operand.prepare(Scratch())
+    return operand.bounds[:, 0]
+
+
+def exact_bounds(rows: list[Held], low: float) -> torch.Tensor:
+    values = torch.stack([row.values for row in rows])
+    return values.abs().kthvalue(max(int(low * values.shape[1]), 1), dim=1)[0]
+
+
+@pytest.mark.parametrize("count", [1, 5, 1000, 200_001, 700_001])
 @pytest.mark.parametrize("low", [0.1, 0.8, 0.999])
 def test_streamed_order_statistic_is_exact(count: int, low: float) -> None:
     values = torch.randn(2, count, generator=torch.Generator().manual_seed(count))
     values[1, : count // 2] = 0.25
-    spec = METHODS["ties"](density=1 - low)
-    operand = SparseDeltas(spec, [Form({Held(row): 1.0}) for row in values], "k", count)
-    operand.prepare(Scratch())
-    want = values.abs().kthvalue(max(int(spec.low * count), 1), dim=1)[0]
-    assert torch.equal(operand.bounds[:, 0], want)
+    rows = [Held(row) for row in values]
+    assert torch.equal(bounds_of(rows, low), exact_bounds(rows, low))
+
+
+def test_a_threshold_costs_one_reading() -> None:
+    rows = [Held(torch.randn(1_000_000, generator=torch.Generator().manual_seed(1)))]
+    bounds_of(rows, 0.8)
+    assert 1_000_000 < rows[0].read < 1_100_000
+
+
+@pytest.mark.parametrize("room", [1000, 1 << 30])
+def test_a_threshold_is_exact_where_the_sample_misleads_and_where_too_much_lies_near_it(
+    monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(sparse, "ROOM", room)
+    values = torch.rand(1_000_000, generator=torch.Generator().manual_seed(2))
+    starts = torch.arange(sparse.BLOCKS) * (len(values) // sparse.BLOCKS)
+    values[starts[:, None] + torch.arange(sparse.BLOCK)] += 5.0
+    rows = [Held(values)]
+    assert torch.equal(bounds_of(rows, 0.5), exact_bounds(rows, 0.5))
+    assert rows[0].read > 2_000_000
 
 
 def test_ranks_of_large_tensors_come_close_to_exact() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 import torch
 
 from .registry import Either, GramOf, Range, merge_method
@@ -28,21 +29,24 @@ def weiszfeld(gram: torch.Tensor, *, eps: float, ftol: float, maxiter: int) -> t
     """Return the weights (N, sum 1) of the geometric median of N points with inner products `gram` (N x N, float64).
 
     The median is a weighted mean of the points, so distances to it need only `gram`: |x - m|² = G_ii - 2(Gw)_i + wGw.
-    Stops when the objective changes by at most ftol of itself.
+    Stops when the objective changes by at most ftol of itself. In NumPy, whose small steps cost a third of torch's.
     """
-    count = gram.shape[0]
-    weights = torch.full((count,), 1.0 / count, dtype=gram.dtype)
-    distance = _distances(gram, weights)
+    products = gram.numpy()
+    own = products.diagonal()
+    weights = np.full(len(own), 1.0 / len(own))
+    distance = _distances(products, own, weights)
+    before = distance.sum()
     for _ in range(maxiter):
-        before = distance.mean()
-        inverse = 1.0 / distance.clamp(min=eps)
-        weights = inverse / inverse.sum()
-        distance = _distances(gram, weights)
-        if (before - distance.mean()).abs() <= ftol * distance.mean():
+        weights = 1.0 / np.maximum(distance, eps)
+        weights /= weights.sum()
+        distance = _distances(products, own, weights)
+        now = distance.sum()
+        if abs(before - now) <= ftol * now:
             break
-    return weights
+        before = now
+    return torch.as_tensor(weights)
 
 
-def _distances(gram: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    towards = gram @ weights
-    return (gram.diagonal() - 2 * towards + weights @ towards).clamp(min=0.0).sqrt()
+def _distances(products: np.ndarray, own: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    towards = products @ weights
+    return np.sqrt(np.maximum(own - 2 * towards + weights @ towards, 0.0))
