@@ -21,6 +21,7 @@ from lib_sticky.lab.demo.layout import SCALE_FACTOR, alphas_cumprod
 from lib_sticky.lab.demo.master_weights import MasterWeights
 from lib_sticky.lab.demo.scene import SIDE, Scene
 from lib_sticky.lab.demo.text_encoder import token_rows
+from lib_sticky.lab.demo.workers import Workers
 
 CELL = 8
 SNR_CAP = 5.0
@@ -125,11 +126,19 @@ def captioned(
 class UNetTrainer:
     """Holds the UNet's weights; `step` takes one step on a batch of latents."""
 
-    def __init__(self, unet: UNet2DConditionModel, rate: float, steps: int) -> None:
-        """`unet` becomes bfloat16 with float32 master weights."""
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        rate: float,
+        steps: int,
+        matrices: float = 0.0,
+        workers: Workers | None = None,
+    ) -> None:
+        """`unet` becomes bfloat16 with float32 master weights; `rate`, `matrices`, `workers`: see `MasterWeights`."""
         unet.set_attn_processor(AttnProcessor())
         self.unet = unet.bfloat16().train()
-        self.weights = MasterWeights(self.unet, rate, steps, average=0.998)
+        self.workers = workers or Workers()
+        self.weights = MasterWeights(self.unet, rate, steps, 0.998, matrices, self.workers)
         self.noise = noise_levels()
         self.kept = alphas_cumprod()
         self.forward: Callable[..., tuple[Tensor]] = self.unet
@@ -139,20 +148,25 @@ class UNetTrainer:
         self.forward = torch.compile(self.unet, dynamic=False)
 
     def step(self, data: Latents, batch: Batch, rng: random.Random) -> float:
-        """One update; one caption in ten is emptied. Returns the weighted loss."""
+        """One update; one caption in ten is emptied. Returns the weighted loss of this worker's part of the batch."""
         grids, rows = batch
         draw = torch.Generator().manual_seed(rng.getrandbits(60))
         which = torch.randint(data.states.shape[1], (len(rows),), generator=draw)
-        states = data.states[torch.tensor(rows), which]
-        states = torch.where(torch.rand(len(rows), 1, 1, generator=draw) < EMPTY, data.empty, states)
+        emptied = torch.rand(len(rows), generator=draw) < EMPTY
         when = torch.multinomial(self.noise.chance, len(rows), replacement=True, generator=draw)
-        clean = grids.float() * SCALE_FACTOR
-        added = torch.randn(clean.shape, generator=draw)
-        kept = self.kept[when].view(-1, 1, 1, 1)
-        noisy = (kept.sqrt() * clean + (1 - kept).sqrt() * added).bfloat16()
-        device = self.unet.device
-        made = self.forward(noisy.to(device), when.to(device), states.to(device), return_dict=False)[0].float()
-        error = (made - added.to(device)).square().mean((1, 2, 3))
-        loss = (error * self.noise.weight[when].to(device)).mean()
+        added = torch.randn(grids.shape, generator=draw)
+        mine = self.workers.part(torch.arange(len(rows)))
+        states = data.states[torch.tensor(rows)[mine], which[mine]]
+        states = torch.where(emptied[mine].view(-1, 1, 1), data.empty, states)
+        loss = self._loss(grids[mine].float() * SCALE_FACTOR, added[mine], when[mine], states)
         self.weights.step(loss)
         return float(loss.detach())
+
+    def _loss(self, clean: Tensor, added: Tensor, when: Tensor, states: Tensor) -> Tensor:
+        """Weighted mean square error of the predicted noise."""
+        device = self.unet.device
+        kept = self.kept[when].view(-1, 1, 1, 1)
+        noisy = (kept.sqrt() * clean + (1 - kept).sqrt() * added).bfloat16()
+        made = self.forward(noisy.to(device), when.to(device), states.to(device), return_dict=False)[0].float()
+        error = (made - added.to(device)).square().mean((1, 2, 3))
+        return (error * self.noise.weight[when].to(device)).mean()

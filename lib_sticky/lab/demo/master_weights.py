@@ -1,4 +1,4 @@
-"""bfloat16 training on float32 master weights: AdamW, warm-up, cosine decay, a running average to keep."""
+"""bfloat16 training on float32 master weights: AdamW or Muon, warm-up, cosine decay, a running average to keep."""
 
 from __future__ import annotations
 
@@ -8,19 +8,38 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lib_sticky.lab.demo.muon import Muon, is_matrix
+from lib_sticky.lab.demo.workers import Workers
+
 WARM_UP = 100
 
 
 class MasterWeights:
     """Owns float32 copies of a bfloat16 module's parameters; the module itself is only a working copy."""
 
-    def __init__(self, module: nn.Module, rate: float, steps: int, average: float = 0.0) -> None:
-        """`rate`: peak learning rate; `steps`: length of the cosine; `average`: decay of the running mean."""
+    def __init__(
+        self,
+        module: nn.Module,
+        rate: float,
+        steps: int,
+        average: float = 0.0,
+        matrices: float = 0.0,
+        workers: Workers | None = None,
+    ) -> None:
+        """`rate`: peak learning rate; `steps`: length of the cosine; `average`: decay of the running mean.
+
+        `matrices`: how many times `rate` Muon takes on matrices, which AdamW steers where it is 0; `workers`: those who
+        share the batch.
+        """
         self.working = [p for p in module.parameters() if p.requires_grad]
         self.master = [p.detach().float().clone() for p in self.working]
         self.averaged = [p.clone() for p in self.master] if average else self.master
         self.decay, self.rate, self.steps, self.done = average, rate, steps, 0
-        self.adam = torch.optim.AdamW(self.master, lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        self.workers, self.matrices = workers or Workers(), matrices
+        steered = [bool(matrices) and is_matrix(p) for p in self.master]
+        self.muon = Muon([p for p, yes in zip(self.master, steered, strict=True) if yes])
+        rest = [p for p, yes in zip(self.master, steered, strict=True) if not yes]
+        self.adam = torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
 
     def rate_now(self) -> float:
         """Learning rate of the next step."""
@@ -32,10 +51,12 @@ class MasterWeights:
         loss.backward()
         for own, copy in zip(self.master, self.working, strict=True):
             own.grad, copy.grad = (None if copy.grad is None else copy.grad.float()), None
+        self.workers.average([own.grad for own in self.master if own.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(self.master, 1.0)
         self.adam.param_groups[0]["lr"] = self.rate_now()
         if torch.isfinite(norm):
             self.adam.step()
+            self.muon.step(self.matrices * self.rate_now())
         self.done += 1
         self._write(self.master)
         if self.decay:
@@ -57,13 +78,15 @@ class MasterWeights:
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs."""
         weights = {"master": self.master, "averaged": self.averaged, "done": self.done}
-        return {**weights, "adam": self.adam.state_dict()}
+        return {**weights, "adam": self.adam.state_dict(), "momentum": self.muon.momentum}
 
     def load(self, state: dict[str, Any]) -> None:
         """Take up a state from `state()`."""
         with torch.no_grad():
             torch._foreach_copy_(self.master, state["master"])
             torch._foreach_copy_(self.averaged, state["averaged"])
+            for own, kept in zip(self.muon.momentum, state["momentum"], strict=True):
+                own.copy_(kept)
         self.adam.load_state_dict(state["adam"])
         self.done = state["done"]
         self._write(self.master)

@@ -36,6 +36,7 @@ from lib_sticky.lab.demo.options import STAGES, arguments
 from lib_sticky.lab.demo.preview import save_preview
 from lib_sticky.lab.demo.run_folder import Progress, RunFolder
 from lib_sticky.lab.demo.text_encoder import train_text_encoder
+from lib_sticky.lab.demo.workers import Workers, together
 
 KEEP_EVERY = 100
 
@@ -98,9 +99,9 @@ def _data(run: RunFolder, args: argparse.Namespace) -> Latents:
     return captioned(grids, scenes, _text(run), LEVELS[args.level], args.captions, args.seed)
 
 
-def _trainer(run: RunFolder, args: argparse.Namespace) -> UNetTrainer:
+def _trainer(run: RunFolder, args: argparse.Namespace, workers: Workers | None = None) -> UNetTrainer:
     torch.manual_seed(args.seed)
-    trainer = UNetTrainer(new_unet().to(args.device), args.rate, args.steps)
+    trainer = UNetTrainer(new_unet().to(args.device), args.rate, args.steps, args.matrices, workers)
     if run.has("unet"):
         trainer.weights.load(run.load("unet"))
     return trainer
@@ -116,7 +117,12 @@ def _sheet(run: RunFolder, trainer: UNetTrainer, step: int) -> None:
 
 def unet_stage(run: RunFolder, args: argparse.Namespace) -> None:
     """Train the UNet: `--window-steps` on windows, then whole pictures up to `--steps`."""
-    data, trainer = _data(run, args), _trainer(run, args)
+    together(args.workers, _train_unet, run, args, _data(run, args))
+
+
+def _train_unet(workers: Workers, run: RunFolder, args: argparse.Namespace, data: Latents) -> None:
+    torch.set_num_threads(args.threads)
+    trainer = _trainer(run, args, workers)
     if args.compile:
         trainer.compile()
     progress = Progress(run, "unet", args.steps)
@@ -127,12 +133,20 @@ def unet_stage(run: RunFolder, args: argparse.Namespace) -> None:
         rng = random.Random(f"unet/{args.seed}/{step}")
         make: Batches = window_batch if step < args.window_steps else whole_batch
         rows = windows if step < args.window_steps else everything
-        progress(step, {"loss": trainer.step(data, make(rng, data, rows, args.batch), rng)})
-        if (step + 1) % KEEP_EVERY == 0 or step + 1 == args.steps:
-            run.save("unet", trainer.weights.state())
-            progress.plot()
-        if (step + 1) % args.sheet_every == 0:
-            _sheet(run, trainer, step + 1)
+        loss = trainer.step(data, make(rng, data, rows, args.batch), rng)
+        if workers.first:
+            progress(step, {"loss": loss})
+            _keep(run, trainer, args, progress)
+
+
+def _keep(run: RunFolder, trainer: UNetTrainer, args: argparse.Namespace, progress: Progress) -> None:
+    """Save what a resumed run needs every hundred steps, and a sheet of samples now and then."""
+    done = trainer.weights.done
+    if done % KEEP_EVERY == 0 or done == args.steps:
+        run.save("unet", trainer.weights.state())
+        progress.plot()
+    if done % args.sheet_every == 0:
+        _sheet(run, trainer, done)
 
 
 def decoder_stage(run: RunFolder, args: argparse.Namespace) -> None:
