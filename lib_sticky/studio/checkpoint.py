@@ -101,9 +101,9 @@ _UNET_XL: dict[str, Any] = {
 _UNET_DEMO: dict[str, Any] = {
     "_class_name": "UNet2DConditionModel",
     "sample_size": 16,
-    "block_out_channels": [64, 128],
-    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
-    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+    "block_out_channels": [96],
+    "down_block_types": ["CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D"],
     "layers_per_block": 1,
     "attention_head_dim": 2,
     "cross_attention_dim": 64,

@@ -73,10 +73,10 @@ def test_buffers_follow_ddpm() -> None:
     assert torch.allclose(total, buffers["alphas_cumprod_prev"].sqrt(), atol=1e-5)
 
 
-def test_attention_sits_where_sd1_has_it_and_at_the_lowest_level_in_the_mid_block_alone() -> None:
+def test_attention_sits_at_every_resolution_and_in_the_mid_block() -> None:
     names = [name for name, _ in new_unet().named_modules() if name.endswith(("attn1", "attn2"))]
     blocks = {name.split(".attentions")[0] for name in names}
-    assert blocks == {"down_blocks.0", "mid_block", "up_blocks.1"}
+    assert blocks == {"down_blocks.0", "mid_block", "up_blocks.0"}
     assert {name.rsplit(".", 1)[1] for name in names if name.startswith("mid_block")} == {"attn1", "attn2"}
 
 

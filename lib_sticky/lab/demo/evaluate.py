@@ -21,7 +21,7 @@ from lib_sticky.lab.demo.autoencoder import encode
 from lib_sticky.lab.demo.frechet import frechet_distance
 from lib_sticky.lab.demo.judges import judge
 from lib_sticky.lab.demo.layout import CHECKPOINT
-from lib_sticky.lab.demo.probes import BAD_WORDS, dilution, mid_self_attention_off
+from lib_sticky.lab.demo.probes import BAD_WORDS, ONE_BAD_WORD, dilution, mid_self_attention_off
 from lib_sticky.lab.demo.render import render
 from lib_sticky.lab.demo.scene import Scene, objects_scene
 from lib_sticky.lab.demo.sheet import save_sheet
@@ -99,17 +99,18 @@ def ablation(pipe: StableDiffusionPipeline, prompts: Prompts) -> dict[str, dict[
 
 
 def negative_words(pipe: StableDiffusionPipeline, prompts: Prompts, scale: float) -> dict[str, dict[str, str]]:
-    """Bad words in the negative against an empty one, same seeds."""
-    plain = run_arm(pipe, prompts.texts, [""] * len(prompts.texts), scale, SEED)
-    against = run_arm(pipe, prompts.texts, [BAD_WORDS] * len(prompts.texts), scale, SEED)
-    rows = {
-        name: {"clean": share(_good(arm)), "shape and colour": share(_right(arm, prompts))}
-        for name, arm in (("empty negative", plain), (f"negative `{BAD_WORDS}`", against))
-    }
-    rows["difference"] = {
-        "clean": paired(_good(against), _good(plain)),
-        "shape and colour": paired(_right(against, prompts), _right(plain, prompts)),
-    }
+    """One plain bad word in the negative, and five strong ones, against an empty negative, same seeds."""
+
+    def arm(words: str) -> tuple[Tensor, Tensor]:
+        found = run_arm(pipe, prompts.texts, [words] * len(prompts.texts), scale, SEED)
+        return _good(found), _right(found, prompts)
+
+    good, right = arm("")
+    rows = {"empty negative": {"clean": share(good), "shape and colour": share(right)}}
+    for words in (ONE_BAD_WORD, BAD_WORDS):
+        cleaner, still = arm(words)
+        rows[f"negative `{words}`"] = {"clean": share(cleaner), "shape and colour": share(still)}
+        rows[f"difference, `{words}`"] = {"clean": paired(cleaner, good), "shape and colour": paired(still, right)}
     return rows
 
 

@@ -56,18 +56,19 @@ def new_text_encoder() -> CLIPTextModel:
 
 
 def new_unet() -> UNet2DConditionModel:
-    """A fresh UNet: 64 channels at 16x16 and 128 at 8x8, self- and cross-attention at 16x16 and in the mid block.
+    """A fresh UNet: 96 channels at 16x16, self- and cross-attention in every block, the mid block among them.
 
-    As in SD 1.x, only the mid block has attention at the lowest level, so that what acts there (PAG, SEG) matters.
+    One resolution: training left a level of 8x8 below it unused, and with it all that acts on the mid block (PAG, SEG);
+    here nothing leads past the mid block but the skip connections of its own resolution.
     """
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
         out_channels=4,
-        block_out_channels=(64, 128),
+        block_out_channels=(96,),
         layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        down_block_types=("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",),
         cross_attention_dim=WIDTH,
         attention_head_dim=2,
         use_linear_projection=False,

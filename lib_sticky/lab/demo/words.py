@@ -11,14 +11,14 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "cross": ("cross", "cross", "plus sign"),
 }
 COLOURS: dict[str, tuple[float, float, float]] = {
-    "red": (0.86, 0.13, 0.13),
-    "orange": (0.96, 0.55, 0.09),
-    "yellow": (0.97, 0.87, 0.18),
-    "green": (0.15, 0.62, 0.22),
-    "blue": (0.14, 0.33, 0.84),
-    "purple": (0.50, 0.17, 0.68),
-    "white": (0.96, 0.96, 0.96),
-    "black": (0.07, 0.07, 0.07),
+    "red": (0.78, 0.20, 0.20),
+    "orange": (0.86, 0.52, 0.18),
+    "yellow": (0.86, 0.78, 0.24),
+    "green": (0.20, 0.58, 0.26),
+    "blue": (0.20, 0.36, 0.76),
+    "purple": (0.47, 0.20, 0.62),
+    "white": (0.90, 0.90, 0.90),
+    "black": (0.12, 0.12, 0.12),
 }
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "red": ("red", "red", "red", "crimson", "scarlet"),
