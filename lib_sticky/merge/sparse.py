@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from .magnitudes import Magnitudes, bins
 from .masks import FULL, uniform_bits
 from .methods.della import keep_chance
 from .methods.geometric_median import weiszfeld
 from .methods.sparsification import Sparsification
 from .methods.ties import elected_signs
 from .operands import Form, Scratch, read_forms
-from .streams import PIECE_BYTES, piece_length, pieces
+from .streams import pieces
 
-# Magnitudes are sorted into bins by the upper bits of their float32 pattern (exponent and 8 bits of mantissa).
 RANKED = 1 << 16  # Elements up to which ranks are found by sorting.
-LOW_BITS = 15
-BINS = 1 << 16
-BLOCKS, BLOCK = 32, 1 << 11  # Of neighbouring elements, from which the threshold of a tensor is guessed.
-SLACK = 0.01  # Share of the elements on either side of a guess that are kept at least; rows of a weight differ in size.
-ROOM = PIECE_BYTES // 4  # Of those, in all.
 CACHED = 1 << 18  # Elements that are voted on at once: with their signs 2 MB, a core's second-level cache.
-
-Wanted = tuple[int, int, int]  # Model, side (0 low, 1 high), and the rank of the magnitude that is looked for.
 
 
 @dataclass(eq=False)
@@ -50,7 +43,7 @@ class SparseDeltas:
         elif spec.spread:
             self.keep = self._keep_by_bin(scratch)
         if spec.low or spec.high:
-            self.bounds = self._bounds(scratch)
+            self.bounds = self._magnitudes(scratch, dropped=True).bounds((spec.low, spec.high))
         if spec.combine == "median":
             gram = torch.zeros(len(self.inputs), len(self.inputs), dtype=torch.float64)
             for start, length in pieces(self.numel, len(self.inputs)):
@@ -119,7 +112,13 @@ class SparseDeltas:
             return self.chances[model, start : start + row.numel()].numpy()
         if self.keep is None:
             raise RuntimeError("ranks are asked for before prepare() has found them")
-        return self.keep[model].index_select(0, _bins(row)).numpy()
+        return self.keep[model].index_select(0, bins(row)).numpy()
+
+    def _magnitudes(self, scratch: Scratch, *, dropped: bool) -> Magnitudes:
+        def fill(start: int, rows: torch.Tensor) -> None:
+            self._dropped(start, rows, scratch) if dropped else read_forms(self.inputs, start, rows, scratch)
+
+        return Magnitudes(len(self.inputs), self.numel, fill, scratch)
 
     def _chances_by_rank(self, scratch: Scratch) -> torch.Tensor:
         """Return each model's chance for each element, in 1/65536, by its rank in the whole tensor."""
@@ -135,109 +134,9 @@ class SparseDeltas:
 
     def _keep_by_bin(self, scratch: Scratch) -> torch.Tensor:
         """Return each model's chance for each magnitude bin, in 1/65536, from the mean rank of the bin."""
-        counts = self._histogram(scratch, dropped=False)
+        counts = self._magnitudes(scratch, dropped=False).histogram()
         mean_rank = torch.from_numpy(np.cumsum(counts, 1) - (counts - 1) / 2)
         return _in_bits(keep_chance(mean_rank, self.numel, self.spec.probability, self.spec.spread))
-
-    def _histogram(self, scratch: Scratch, *, dropped: bool) -> np.ndarray:
-        """Count each model's magnitudes by bin."""
-        counts = np.zeros((len(self.inputs), BINS), np.int64)
-        for start, length in pieces(self.numel, len(self.inputs)):
-            with scratch.borrow(len(self.inputs) * length) as flat:
-                rows = flat.view(-1, length)
-                self._dropped(start, rows, scratch) if dropped else read_forms(self.inputs, start, rows, scratch)
-                for model, row in enumerate(rows):
-                    counts[model] += torch.bincount(_bins(row), minlength=BINS).numpy()
-        return counts
-
-    def _bounds(self, scratch: Scratch) -> torch.Tensor:
-        """Return the least and the largest magnitude that each model keeps (models x 2), exactly; 0 if unasked."""
-        ranks = (max(int(self.spec.low * self.numel), 1), max(self.numel - int(self.spec.high * self.numel), 1))
-        wanted = [
-            (model, side, rank)
-            for side, (share, rank) in enumerate(zip((self.spec.low, self.spec.high), ranks, strict=True))
-            for model in range(len(self.inputs))
-            if share
-        ]
-        found = self._selected(wanted, scratch)
-        bounds = torch.zeros(len(self.inputs), 2)
-        for (model, side, _), value in zip(
-            wanted, self._counted(wanted, scratch) if found is None else found, strict=True
-        ):
-            bounds[model, side] = value
-        return bounds
-
-    def _selected(self, wanted: Sequence[Wanted], scratch: Scratch) -> list[float] | None:
-        """Return the wanted magnitudes from one pass that keeps those near where a sample puts them.
-
-        None when a guess was wrong, or when more lies near it than a worker may hold.
-        """
-        windows = self._windows(wanted, scratch)
-        below = [0] * len(wanted)
-        near: list[list[np.ndarray]] = [[] for _ in wanted]
-        room = ROOM
-        for rows in self._magnitudes(pieces(self.numel, len(self.inputs)), scratch):
-            for number, ((model, _, _), (low, high)) in enumerate(zip(wanted, windows, strict=True)):
-                row = rows[model]
-                below[number] += int(np.count_nonzero(row < low))
-                kept = row[(row >= low) & (row <= high)]
-                near[number].append(kept)
-                room -= kept.size
-                if room < 0:
-                    return None
-        found: list[float] = []
-        for (_, _, rank), under, kept in zip(wanted, below, near, strict=True):
-            values = np.concatenate(kept)
-            if not under < rank <= under + values.size:
-                return None
-            found.append(float(np.partition(values, rank - under - 1)[rank - under - 1]))
-        return found
-
-    def _windows(self, wanted: Sequence[Wanted], scratch: Scratch) -> list[tuple[float, float]]:
-        """Guess between which magnitudes each wanted one lies, from blocks spread over the tensor."""
-        if self.numel <= piece_length(len(self.inputs)):
-            return [(0.0, math.inf)] * len(wanted)
-        step = self.numel // BLOCKS
-        blocks = [(number * step, BLOCK) for number in range(BLOCKS)]
-        sample = np.sort(np.concatenate([rows.copy() for rows in self._magnitudes(blocks, scratch)], 1), 1)
-        last = sample.shape[1] - 1
-        windows: list[tuple[float, float]] = []
-        for model, _, rank in wanted:
-            share = rank / self.numel
-            slack = max(4 * math.sqrt(share * (1 - share) * (last + 1)), SLACK * last)
-            low, high = math.floor(share * last - slack), math.ceil(share * last + slack)
-            row = sample[model]
-            windows.append((float(row[low]) if low >= 0 else 0.0, float(row[high]) if high <= last else math.inf))
-        return windows
-
-    def _magnitudes(self, blocks: Iterable[tuple[int, int]], scratch: Scratch) -> Iterator[np.ndarray]:
-        """Yield the models' magnitudes after the random drop, for one (start, count) after the other."""
-        for start, count in blocks:
-            with scratch.borrow(len(self.inputs) * count) as flat:
-                rows = flat.view(-1, count)
-                self._dropped(start, rows, scratch)
-                yield rows.abs_().numpy()
-
-    def _counted(self, wanted: Sequence[Wanted], scratch: Scratch) -> list[float]:
-        """Return the wanted magnitudes, whatever they are.
-
-        A magnitude of known rank is in a known bin after one pass; a second pass sorts the lower bits within that bin.
-        """
-        coarse = np.cumsum(self._histogram(scratch, dropped=True), 1)
-        bins = [int(np.searchsorted(coarse[model], rank)) for model, _, rank in wanted]
-        fine = np.zeros((len(wanted), 1 << LOW_BITS), np.int64)
-        for rows in self._magnitudes(pieces(self.numel, len(self.inputs)), scratch):
-            patterns = rows.view(np.int32)
-            for number, (model, _, _) in enumerate(wanted):
-                pattern = patterns[model]
-                inside = pattern[(pattern >> LOW_BITS) == bins[number]]
-                fine[number] += np.bincount(inside & ((1 << LOW_BITS) - 1), minlength=1 << LOW_BITS)
-        found: list[float] = []
-        for (model, _, rank), chosen, counts in zip(wanted, bins, fine, strict=True):
-            below = coarse[model, chosen - 1] if chosen else 0
-            low = int(np.searchsorted(np.cumsum(counts), rank - below))
-            found.append(float(np.int32((chosen << LOW_BITS) | low).view(np.float32)))
-        return found
 
 
 def sparse_form(spec: Sparsification, inputs: Sequence[Form], key: str, shape: Sequence[int], scratch: Scratch) -> Form:
@@ -245,15 +144,6 @@ def sparse_form(spec: Sparsification, inputs: Sequence[Form], key: str, shape: S
     operand = SparseDeltas(spec, inputs, key, math.prod(shape))
     operand.prepare(scratch)
     return Form({operand: 1.0})
-
-
-def _pattern(row: torch.Tensor) -> np.ndarray:
-    """Return the float32 bit patterns of magnitudes, which sort as the magnitudes do."""
-    return row.numpy().view(np.int32) & 0x7FFFFFFF
-
-
-def _bins(row: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(_pattern(row) >> LOW_BITS)
 
 
 def _in_bits(chance: torch.Tensor) -> torch.Tensor:

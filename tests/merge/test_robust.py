@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib_sticky.merge import METHODS, RecipeError, sparse
+from lib_sticky.merge import METHODS, RecipeError, magnitudes
 from lib_sticky.merge.masks import FULL, uniform_bits
 from lib_sticky.merge.methods.della import keep_chance
 from lib_sticky.merge.methods.sparsification import Sparsification
@@ -260,10 +260,10 @@ def test_a_threshold_costs_one_reading() -> None:
 def test_a_threshold_is_exact_where_the_sample_misleads_and_where_too_much_lies_near_it(
     monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    monkeypatch.setattr(sparse, "ROOM", room)
+    monkeypatch.setattr(magnitudes, "ROOM", room)
     values = torch.rand(1_000_000, generator=torch.Generator().manual_seed(2))
-    starts = torch.arange(sparse.BLOCKS) * (len(values) // sparse.BLOCKS)
-    values[starts[:, None] + torch.arange(sparse.BLOCK)] += 5.0
+    starts = torch.arange(magnitudes.BLOCKS) * (len(values) // magnitudes.BLOCKS)
+    values[starts[:, None] + torch.arange(magnitudes.BLOCK)] += 5.0
     rows = [Held(values)]
     assert torch.equal(bounds_of(rows, 0.5), exact_bounds(rows, 0.5))
     assert rows[0].read > 2_000_000
