@@ -16,10 +16,12 @@ import sys
 import venv
 from pathlib import Path
 
+from lib_sticky.studio.__main__ import COMMANDS
+
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 OLDEST = (3, 10)
-EXTRAS_OF = {"test": ("studio", "test"), "bench": ("studio", "bench")}
+TEST = "test"
 
 
 def main(arguments: list[str]) -> int:
@@ -27,13 +29,14 @@ def main(arguments: list[str]) -> int:
     if sys.version_info < OLDEST:
         print(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this is {sys.version.split()[0]}.", file=sys.stderr)
         return 2
-    command = arguments[0] if arguments else ""
-    if command in ("-h", "--help"):
-        return call([sys.executable, "-m", "lib_sticky.studio", command])
-    prepare(EXTRAS_OF.get(command, ("studio",)))
-    if command == "test":
+    command = arguments[0] if arguments else "page"
+    if command == TEST:
+        prepare(("studio", "test"))
         return test(arguments[1:])
-    return call([str(python()), "-m", "lib_sticky.studio", *arguments])
+    if command in COMMANDS or command.startswith("-") and command not in ("-h", "--help"):
+        prepare(("studio",))
+        return call([str(python()), "-m", "lib_sticky.studio", *arguments])
+    return call([sys.executable, "-m", "lib_sticky.studio", command])
 
 
 def test(arguments: list[str]) -> int:

@@ -12,15 +12,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_the_list_of_commands_needs_no_environment(tmp_path: Path, flag: str) -> None:
+@pytest.mark.parametrize(("first", "status"), [("-h", 0), ("--help", 0), ("nonsense", 2)])
+def test_the_list_of_commands_needs_no_environment(tmp_path: Path, first: str, status: int) -> None:
     shutil.copy(ROOT / "run.py", tmp_path)
     for name in ("__init__.py", "studio/__init__.py", "studio/__main__.py"):
         (tmp_path / "lib_sticky" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "lib_sticky" / name, tmp_path / "lib_sticky" / name)
     found = subprocess.run(
-        [sys.executable, "-S", str(tmp_path / "run.py"), flag], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-S", str(tmp_path / "run.py"), first],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
-    assert found.returncode == 0, found.stderr
-    assert "generate" in found.stdout and "merge" in found.stdout
+    said = found.stderr if status else found.stdout
+    assert found.returncode == status, found.stderr
+    assert "generate" in said and "merge" in said and ("'nonsense'" in said) == (status != 0)
     assert not (tmp_path / ".venv").exists()
