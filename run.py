@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     if command == TEST:
         prepare(("studio", "test"))
         return test(arguments[1:])
-    if command in COMMANDS or command.startswith("-") and command not in ("-h", "--help"):
+    if command in COMMANDS or (command.startswith("-") and command not in ("-h", "--help")):
         prepare(("studio",))
         return call([str(python()), "-m", "lib_sticky.studio", *arguments])
     return call([sys.executable, "-m", "lib_sticky.studio", command])
