@@ -15,7 +15,7 @@ from .streams import PIECE_BYTES, piece_length, pieces
 # Magnitudes are sorted into bins by the upper bits of their float32 pattern (exponent and 8 bits of mantissa).
 LOW_BITS = 15
 BINS = 1 << 16
-BLOCKS, BLOCK = 32, 1 << 11  # Of neighbouring elements, from which the threshold of a tensor is guessed.
+BLOCKS, BLOCK = 8, 1 << 13  # Of neighbouring elements, from which the threshold of a tensor is guessed.
 SLACK = 0.01  # Share of the elements on either side of a guess that are kept at least; rows of a weight differ in size.
 ROOM = PIECE_BYTES // 4  # Of those, in all.
 

@@ -19,7 +19,7 @@ from .operands import Form, Scratch, read_forms
 from .streams import pieces
 
 RANKED = 1 << 16  # Elements up to which ranks are found by sorting.
-CACHED = 1 << 18  # Elements that are voted on at once: with their signs 2 MB, a core's second-level cache.
+CACHED = 1 << 18  # Elements that are trimmed and voted on at once: with their signs 2 MB, a core's own cache.
 
 
 @dataclass(eq=False)
@@ -69,10 +69,11 @@ class SparseDeltas:
     def _voted(self, start: int, rows: torch.Tensor, scratch: Scratch) -> torch.Tensor:
         """Fill `rows` with the changes after drop, trim and vote."""
         self._dropped(start, rows, scratch)
-        if self.bounds is not None:
-            self._trim(rows, self.bounds, scratch)
-        if self.spec.vote != "none":
-            self._silence_losers(rows, scratch)
+        for block in rows.split(max(64, CACHED // rows.shape[0]), dim=1):
+            if self.bounds is not None:
+                self._trim(block, self.bounds, scratch)
+            if self.spec.vote != "none":
+                self._silence_losers(block, scratch)
         return rows
 
     def _trim(self, rows: torch.Tensor, bounds: torch.Tensor, scratch: Scratch) -> None:
@@ -85,13 +86,11 @@ class SparseDeltas:
                 rows.mul_(torch.le(torch.abs(rows, out=work), bounds[:, 1:], out=work))
 
     def _silence_losers(self, rows: torch.Tensor, scratch: Scratch) -> None:
-        """Zero the elements whose sign lost, a few columns at a time so that they stay in the core's own cache."""
-        columns = max(64, CACHED // rows.shape[0])
-        for block in rows.split(columns, dim=1):
-            with scratch.borrow(block.numel()) as flat:
-                signs = torch.sign(block, out=flat.view(block.shape))
-                winner = elected_signs(block if self.spec.vote == "mass" else signs, "mass")  # A count sums signs.
-                block.mul_(signs.eq_(winner))
+        """Zero the elements whose sign lost."""
+        with scratch.borrow(rows.numel()) as flat:
+            signs = torch.sign(rows, out=flat.view(rows.shape))
+            winner = elected_signs(rows if self.spec.vote == "mass" else signs, "mass")  # A count sums signs.
+            rows.mul_(signs.eq_(winner))
 
     def _dropped(self, start: int, rows: torch.Tensor, scratch: Scratch) -> None:
         """Fill `rows` with the changes after the random drop."""
