@@ -12,7 +12,7 @@ from lib_sticky.api.job_queue import Active, Job
 from lib_sticky.api.painting_queue import PaintingQueue
 from lib_sticky.api.untitled_orders import DEFAULTS, Order
 from lib_sticky.config import ConfigError, changed
-from lib_sticky.hosts.painter import Painted, Painter
+from lib_sticky.hosts.painter import Batch, Painted, Painter
 from lib_sticky.lab.likeness import identity
 from lib_sticky.lab.pictures import rgb
 from lib_sticky.lab.png import save, small_uri
@@ -86,7 +86,7 @@ class Runs(PaintingQueue[Order, Run]):
         self.tell(job, message="waiting for the model")
         try:
             for seeds, preset in _batches(order):
-                painted = self.painter.paint(order, order.config(preset), seeds, job.stop.is_set)
+                painted = self.painter.paint(Batch(order, order.config(preset), seeds), job.stop.is_set)
                 if painted is None:
                     made = len(job.state.pictures)
                     self.tell(job, state="cancelled", message=f"cancelled; {made} pictures are kept", seconds_left=None)

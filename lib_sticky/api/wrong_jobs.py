@@ -10,7 +10,7 @@ from lib_sticky.api.job_queue import Active, Job
 from lib_sticky.api.painting_queue import PaintingQueue
 from lib_sticky.api.wrong_orders import Order
 from lib_sticky.config import Config, ConfigError
-from lib_sticky.hosts.painter import Model, Painter, Prompts
+from lib_sticky.hosts.painter import Batch, Model, Painter, Prompts
 from lib_sticky.lab.contact_sheet import write_contact_sheet
 from lib_sticky.lab.dataset import MANIFEST, Dataset, DatasetError
 from lib_sticky.prompt.wrong import Shot
@@ -72,7 +72,7 @@ class WrongPictures(PaintingQueue[Order, Making]):
         """Whether the picture was made, and not stopped."""
         order = job.order
         seeds, prompts = range(shot.seed, shot.seed + 1), Prompts(shot.prompt, order.negative)
-        painted = self.painter.paint(order.settings(shot.cfg), Config(), seeds, job.stop.is_set, prompts)
+        painted = self.painter.paint(Batch(order.settings(shot.cfg), Config(), seeds, prompts), job.stop.is_set)
         if painted is None:
             return False
         if painted.model != model.name:

@@ -63,6 +63,16 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """What is painted at once: one picture for each of the seeds, which follow one another."""
+
+    settings: Settings
+    config: Config
+    seeds: range
+    prompts: Prompts = NO_PROMPTS
+
+
+@dataclass(frozen=True)
 class Painted:
     """One batch: pictures with their infotexts, what acted in words, and the model.
 
@@ -93,15 +103,8 @@ class Painter(Protocol):
         """Raise ConfigError for a combination that cannot be made here."""
         ...
 
-    def paint(
-        self,
-        settings: Settings,
-        config: Config,
-        seeds: range,
-        stopped: Callable[[], bool],
-        prompts: Prompts = NO_PROMPTS,
-    ) -> Painted | None:
-        """Make one batch of seeds in a row, after whatever else the host is making; None where it was stopped."""
+    def paint(self, batch: Batch, stopped: Callable[[], bool]) -> Painted | None:
+        """Make one batch, after whatever else the host is making; None where it was stopped."""
         ...
 
     def interrupt(self) -> None:

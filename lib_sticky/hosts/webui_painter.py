@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_sticky.config import Config, ConfigError, changed
-from lib_sticky.hosts.painter import NO_PROMPTS, Model, Painted, Prompts, Settings
+from lib_sticky.hosts.painter import Batch, Model, Painted, Settings
 from lib_sticky.infotext import ACTED_KEY, ERROR_KEY, KEY
 from lib_sticky.lab.worth import MEASURED
 
@@ -41,20 +41,13 @@ class WebUIPainter:
     def check(self, settings: Settings, config: Config) -> None:
         """What cannot act here is said in the infotext and the comments."""
 
-    def paint(
-        self,
-        settings: Settings,
-        config: Config,
-        seeds: range,
-        stopped: Callable[[], bool],
-        prompts: Prompts = NO_PROMPTS,
-    ) -> Painted | None:
+    def paint(self, batch: Batch, stopped: Callable[[], bool]) -> Painted | None:
         from modules import call_queue, processing, shared
 
         with call_queue.queue_lock:
             if stopped():
                 return None
-            with closing(_job(settings, config, seeds, prompts)) as p:
+            with closing(_job(batch)) as p:
                 shared.state.begin(job="sticky")
                 self._painting = True
                 try:
@@ -64,7 +57,7 @@ class WebUIPainter:
                 finally:
                     self._painting = False
                     shared.state.end()
-                return _painted(p, processed, config, len(seeds))
+                return _painted(p, processed, batch.config, len(batch.seeds))
 
     def interrupt(self) -> None:
         from modules import shared
@@ -73,10 +66,11 @@ class WebUIPainter:
             shared.state.interrupt()
 
 
-def _job(settings: Settings, config: Config, seeds: range, prompts: Prompts) -> Any:
+def _job(batch: Batch) -> Any:
     """A txt2img job as the host's own API makes it (modules/api/api.py, `text2imgapi`)."""
     from modules import processing, scripts, shared
 
+    settings, prompts = batch.settings, batch.prompts
     side = 1024 if getattr(shared.sd_model, "is_sdxl", False) else 512
     p = processing.StableDiffusionProcessingTxt2Img(
         sd_model=shared.sd_model,
@@ -84,9 +78,9 @@ def _job(settings: Settings, config: Config, seeds: range, prompts: Prompts) -> 
         outpath_grids=shared.opts.outdir_txt2img_grids,
         prompt=prompts.positive,
         negative_prompt=prompts.negative,
-        seed=seeds.start,
+        seed=batch.seeds.start,
         sampler_name=settings.sampler,
-        batch_size=len(seeds),
+        batch_size=len(batch.seeds),
         n_iter=1,
         steps=settings.steps,
         cfg_scale=settings.cfg,
@@ -97,7 +91,7 @@ def _job(settings: Settings, config: Config, seeds: range, prompts: Prompts) -> 
     )
     p.is_api = True
     p.scripts = scripts.scripts_txt2img
-    p.script_args = _arguments(scripts.scripts_txt2img, config)
+    p.script_args = _arguments(scripts.scripts_txt2img, batch.config)
     return p
 
 

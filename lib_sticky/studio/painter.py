@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lib_sticky.config import Config, ConfigError
 from lib_sticky.guidance.report import short
-from lib_sticky.hosts.painter import NO_PROMPTS, Model, Painted, Prompts, Settings
+from lib_sticky.hosts.painter import Batch, Model, Painted, Settings
 from lib_sticky.lab.compare import Setting
 from lib_sticky.lab.worth import JUDGED, MEASURED
 from lib_sticky.merge.hash_cache import default_cache, hash_files
@@ -37,19 +37,12 @@ class DeskPainter:
             raise ConfigError("model", str(error)) from error
 
     def check(self, settings: Settings, config: Config) -> None:
-        _job(settings, config, range(1), NO_PROMPTS)
+        _job(Batch(settings, config, range(1)))
 
-    def paint(
-        self,
-        settings: Settings,
-        config: Config,
-        seeds: range,
-        stopped: Callable[[], bool],
-        prompts: Prompts = NO_PROMPTS,
-    ) -> Painted | None:
+    def paint(self, batch: Batch, stopped: Callable[[], bool]) -> Painted | None:
         try:
             with self._desk.model() as (path, host):
-                job, made, records = sized(_job(settings, config, seeds, prompts), host), None, []
+                job, made, records = sized(_job(batch), host), None, []
                 for event in make(host, job, path.stem):
                     if stopped():
                         return None
@@ -61,8 +54,8 @@ class DeskPainter:
             raise ConfigError("model", str(error)) from error
         if made is None:
             raise RuntimeError("the job ended without pictures")
-        judge = judge_for(path, prompts.positive, [Setting(job.cfg, job.steps, job.width, job.height)])
-        judged = judge(made.pictures) if judge else [{}] * len(seeds)
+        judge = judge_for(path, batch.prompts.positive, [Setting(job.cfg, job.steps, job.width, job.height)])
+        judged = judge(made.pictures) if judge else [{}] * len(batch.seeds)
         rule = JUDGED if judge else MEASURED
         return Painted(made.pictures, made.infotexts, short(records), path.stem, _hash(path), judged, rule)
 
@@ -70,12 +63,13 @@ class DeskPainter:
         """`paint` looks at every step."""
 
 
-def _job(settings: Settings, config: Config, seeds: range, prompts: Prompts) -> Job:
+def _job(batch: Batch) -> Job:
+    settings, prompts = batch.settings, batch.prompts
     try:
         return Job(
             prompt=prompts.positive, negative=prompts.negative, sampler=settings.sampler, steps=settings.steps,
-            cfg=settings.cfg, width=settings.width, height=settings.height, seed=seeds.start,
-            batch=len(seeds), config=config,
+            cfg=settings.cfg, width=settings.width, height=settings.height, seed=batch.seeds.start,
+            batch=len(batch.seeds), config=batch.config,
         )  # fmt: skip
     except JobError as error:
         raise ConfigError("sampler" if error.field == "cfgpp" else error.field, str(error)) from error

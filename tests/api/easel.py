@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from lib_sticky.config import Config, ConfigError
-from lib_sticky.hosts.painter import NO_PROMPTS, Model, Painted, Prompts, Settings
+from lib_sticky.hosts.painter import Batch, Model, Painted, Prompts, Settings
 
 RULE = "Even seeds are worth keeping."
 
@@ -37,14 +37,7 @@ class Easel:
         if config.cfgpp and settings.steps == 7:
             raise ConfigError("sampler", "seven steps of CFG++ cannot be painted")
 
-    def paint(
-        self,
-        settings: Settings,
-        config: Config,
-        seeds: range,
-        stopped: Callable[[], bool],
-        prompts: Prompts = NO_PROMPTS,
-    ) -> Painted | None:
+    def paint(self, batch: Batch, stopped: Callable[[], bool]) -> Painted | None:
         while self.gate is not None and not self.gate.acquire(timeout=0.02):
             if stopped():
                 return None
@@ -52,13 +45,13 @@ class Easel:
             return None
         if self.fails is not None:
             raise self.fails
-        self.batches.append((config, seeds))
-        self.asked.append((prompts, settings))
+        self.batches.append((batch.config, batch.seeds))
+        self.asked.append((batch.prompts, batch.settings))
         model = self.models.pop(0) if len(self.models) > 1 else self.models[0]
-        side = settings.width or 24
-        pictures = [painting(seed, config, side) for seed in seeds]
+        side, seeds = batch.settings.width or 24, batch.seeds
+        pictures = [painting(seed, batch.config, side) for seed in seeds]
         return Painted(
-            pictures, [f"Steps: {settings.steps}, Seed: {seed}, Size: {side}x{side}" for seed in seeds],
+            pictures, [f"Steps: {batch.settings.steps}, Seed: {seed}, Size: {side}x{side}" for seed in seeds],
             "everything", model, "0a1b2c3d4e", [{"judged clean, and not blank": seed % 2 == 0} for seed in seeds], RULE,
         )  # fmt: skip
 

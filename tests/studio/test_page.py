@@ -22,7 +22,7 @@ from lib_sticky.api.untitled_runs import Runs
 from lib_sticky.api.wrong_jobs import WrongPictures
 from lib_sticky.config import Config
 from lib_sticky.hosts.diffusers import Diffusers
-from lib_sticky.hosts.painter import Settings
+from lib_sticky.hosts.painter import Batch, Settings
 from lib_sticky.presets import UNTITLED
 from lib_sticky.studio import desk as desks
 from lib_sticky.studio import job as jobs
@@ -188,7 +188,7 @@ def test_both_buttons_that_use_an_infotext_fill_the_first_tab_and_show_it(client
 
 def test_a_picture_sent_from_the_untitled_tab_is_made_again(desk: Desk) -> None:
     settings = Settings(sampler="Euler", steps=3, cfg=3.0, width=16, height=16)
-    painted = DeskPainter(desk).paint(settings, UNTITLED["U3"], range(7, 8), lambda: False)
+    painted = DeskPainter(desk).paint(Batch(settings, UNTITLED["U3"], range(7, 8)), lambda: False)
     assert painted is not None
     button = Button()
     page._Settings(["tabs", "status"]).bind(button, "text")
