@@ -44,7 +44,14 @@ def test_an_empty_picture_is_blank() -> None:
     said = judge(torch.cat((torch.full((1, 3, 128, 128), 0.5), render([objects_scene(random.Random(1))]))))
     assert said.blank.tolist() == [True, False]
     assert said.features.shape == (2, 64) and said.bad.shape == (2, 8)
-    assert int(said.count.min()) >= 1 and int(said.count.max()) <= 4
+    assert int(said.count.min()) >= 1 and int(said.count.max()) <= 5
+
+
+def test_a_fifth_object_does_not_pass_for_the_fourth() -> None:
+    rng = random.Random("five")
+    for count in (4, 5):
+        said = judge(render([objects_scene(rng, count=count) for _ in range(60)])).count
+        assert float((said == count).float().mean()) > 0.8, count
 
 
 def test_pictures_of_another_size_are_refused() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -15,10 +17,11 @@ from lib_sticky.lab.demo.channels_last_norm import ChannelsLastGroupNorm, for_tr
 from lib_sticky.lab.demo.diffusion import Latents, noise_levels, rows_with_window, window_batch  # noqa: E402
 from lib_sticky.lab.demo.examples import chunk_scenes  # noqa: E402
 from lib_sticky.lab.demo.frechet import frechet_distance  # noqa: E402
+from lib_sticky.lab.demo.layout import alphas_cumprod  # noqa: E402
 from lib_sticky.lab.demo.master_weights import MasterWeights  # noqa: E402
 from lib_sticky.lab.demo.plot import smoothed  # noqa: E402
 from lib_sticky.lab.demo.run_folder import Progress, RunFolder  # noqa: E402
-from lib_sticky.lab.demo.sampling import sample, sigmas  # noqa: E402
+from lib_sticky.lab.demo.sampling import sample  # noqa: E402
 from lib_sticky.lab.demo.text_encoder import token_rows  # noqa: E402
 
 
@@ -109,30 +112,23 @@ def test_frechet_distance_by_hand() -> None:
     assert frechet_distance(x, 3 * x) == pytest.approx(float(wider), rel=1e-4)
 
 
-def test_sigmas_fall_to_zero_and_start_at_the_schedules_end() -> None:
-    levels, when = sigmas(20)
-    assert len(levels) == 21 and len(when) == 20
-    assert bool((levels[1:] < levels[:-1]).all()) and float(levels[-1]) == 0.0
-    assert float(levels[0]) == pytest.approx(14.61, abs=0.05)
-
-
-def test_sampling_with_a_perfect_denoiser_finds_the_picture() -> None:
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "DPM++ 2M"])
+def test_sampling_with_a_perfect_denoiser_finds_the_picture(sampler: str) -> None:
     wanted = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
-    levels, _ = sigmas(20)
+    kept = alphas_cumprod().double()
+    log_sigmas = (((1 - kept) / kept).log() / 2).numpy()
 
     class Perfect:
         dtype = torch.float32
-        step = -1
 
-        def __call__(self, fed: torch.Tensor, *_: object, **__: object) -> tuple[torch.Tensor]:
-            self.step += 1
-            level = levels[self.step]
-            return ((fed * (level**2 + 1).sqrt() - wanted) / level,)
+        def __call__(self, fed: torch.Tensor, when: torch.Tensor, *_: object, **__: object) -> tuple[torch.Tensor]:
+            level = math.exp(np.interp(float(when), range(1000), log_sigmas))
+            return ((fed * math.sqrt(level**2 + 1) - wanted) / level,)
 
     states = torch.zeros(1, 77, 64)
     start = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(2))
-    assert torch.allclose(sample(Perfect(), states, states, 1.0, start), wanted, atol=1e-4)
-    assert torch.allclose(sample(Perfect(), states, states, 7.0, start), wanted, atol=1e-3)
+    assert torch.allclose(sample(Perfect(), states, states, 1.0, start, sampler=sampler), wanted, atol=1e-3)
+    assert torch.allclose(sample(Perfect(), states, states, 7.0, start, sampler=sampler), wanted, atol=1e-3)
 
 
 def test_tokens_are_cut_and_padded_to_77() -> None:

@@ -15,7 +15,7 @@ from lib_sticky.lab.demo.captions import subject
 from lib_sticky.lab.demo.diffusion import text_states
 from lib_sticky.lab.demo.frechet import frechet_distance
 from lib_sticky.lab.demo.judges import Judgement, judge
-from lib_sticky.lab.demo.sampling import decode, sample
+from lib_sticky.lab.demo.sampling import SAMPLER, decode, sample
 from lib_sticky.lab.demo.scene import Scene, objects_scene
 from lib_sticky.lab.demo.words import COLOUR_NAMES, SHAPE_NAMES
 
@@ -61,6 +61,7 @@ def run_arm(
     scale: float,
     seed: int,
     steps: int = 20,
+    sampler: str = SAMPLER,
 ) -> Arm:
     """Sample one picture a prompt; picture i always starts from noise number (seed, i), whatever the arm."""
     text, gaps = pipe.text_encoder, dict.fromkeys(GAP_STEPS, 0.0)
@@ -77,7 +78,7 @@ def run_arm(
         noise = torch.cat([torch.randn(1, 4, 16, 16, generator=draw) for draw in seeds])
         states = text_states(text, texts)
         other = text_states(text, list(negative[first : first + batch]))
-        parts.append(decode(pipe.vae, sample(pipe.unet, states, other, scale, noise, steps, watch)))
+        parts.append(decode(pipe.vae, sample(pipe.unet, states, other, scale, noise, steps, watch, sampler)))
     raw = torch.cat(parts)
     clipped = float(((raw <= 0) | (raw >= 1)).float().mean())
     pictures = raw.clamp(0, 1)

@@ -26,20 +26,22 @@ from lib_sticky.lab.demo.words import (
 class QualityWords:
     """How hard quality words push: the shares of captions that carry them, rightly or wrongly.
 
-    `named`: a corruption of the picture is named; `false_bad`: a clean picture is called bad; `good`: a clean picture
-    is praised; `false_good`: a bad one is.
+    `named`: a corruption of the picture is named; `general`: a bad picture is called bad, ugly or the like, with or
+    without naming how; `false_bad`: a clean picture is called bad; `good`: a clean picture is praised; `false_good`: a
+    bad one is.
     """
 
     named: float
+    general: float
     false_bad: float
     good: float
     false_good: float
 
 
 LEVELS = {
-    "faint": QualityWords(named=0.30, false_bad=0.08, good=0.25, false_good=0.15),
-    "plain": QualityWords(named=0.65, false_bad=0.02, good=0.25, false_good=0.04),
-    "strict": QualityWords(named=0.95, false_bad=0.0, good=0.35, false_good=0.0),
+    "faint": QualityWords(named=0.30, general=0.1, false_bad=0.08, good=0.25, false_good=0.15),
+    "plain": QualityWords(named=0.55, general=0.3, false_bad=0.02, good=0.25, false_good=0.04),
+    "strict": QualityWords(named=0.95, general=0.3, false_bad=0.0, good=0.35, false_good=0.0),
 }
 SHIPPED_LEVEL = "plain"
 WRONG = 0.03
@@ -115,7 +117,7 @@ def _quality(rng: random.Random, scene: Scene, level: QualityWords) -> list[str]
         words += [rng.choice(BAD[name]) for name in scene.bad if rng.random() < level.named]
     elif rng.random() < level.false_bad:
         words.append(rng.choice(BAD[rng.choice(BAD_NAMES)]))
-    if words and rng.random() < 0.3:
+    if (words or scene.bad) and rng.random() < level.general:
         words.append(rng.choice(BAD_ANY))
     if not words and rng.random() < (level.false_good if scene.bad else level.good):
         words += rng.sample(GOOD, rng.choice((1, 1, 2)))

@@ -11,7 +11,7 @@ from torch import Tensor
 from lib_sticky.lab.demo.words import BAD_NAMES
 
 
-def uniform(count: int, low: float, high: float, draw: torch.Generator) -> Tensor:
+def _uniform(count: int, low: float, high: float, draw: torch.Generator) -> Tensor:
     """[count,1,1,1] between low and high."""
     return (torch.rand(count, generator=draw) * (high - low) + low).view(-1, 1, 1, 1)
 
@@ -28,7 +28,7 @@ def _blurry(x: Tensor, draw: torch.Generator) -> Tensor:
 
 def _noisy(x: Tensor, draw: torch.Generator) -> Tensor:
     """Coloured grain of 4 pixels, standard deviation 0.2 to 0.35."""
-    grain = torch.randn(x.shape[0], 3, 32, 32, generator=draw) * uniform(x.shape[0], 0.2, 0.35, draw)
+    grain = torch.randn(x.shape[0], 3, 32, 32, generator=draw) * _uniform(x.shape[0], 0.2, 0.35, draw)
     return x + nnf.interpolate(grain, size=x.shape[-2:], mode="nearest")
 
 
@@ -53,26 +53,21 @@ def _artifacts(x: Tensor, draw: torch.Generator) -> Tensor:
 
 def _washed_out(x: Tensor, draw: torch.Generator) -> Tensor:
     """Contrast cut to a quarter around a light grey."""
-    return 0.68 + (x - 0.5) * uniform(x.shape[0], 0.18, 0.3, draw)
-
-
-def vivid(x: Tensor, contrast: Tensor, halo: Tensor) -> Tensor:
-    """Contrast and sharpening as CFG overdoes them: 1 and 0 change nothing; both [N,1,1,1]. May leave 0..1."""
-    soft = nnf.avg_pool2d(x, 13, 1, 6, count_include_pad=False)
-    return 0.5 + (x - 0.5) * contrast + (x - soft) * halo
+    return 0.68 + (x - 0.5) * _uniform(x.shape[0], 0.18, 0.3, draw)
 
 
 def _oversaturated(x: Tensor, draw: torch.Generator) -> Tensor:
     """Each channel driven to its ends, with a halo from an over-strong sharpening."""
-    return vivid(x, uniform(x.shape[0], 2.6, 3.6, draw), torch.tensor(1.2))
+    soft = nnf.avg_pool2d(x, 13, 1, 6, count_include_pad=False)
+    return 0.5 + (x - 0.5) * _uniform(x.shape[0], 2.6, 3.6, draw) + (x - soft) * 1.2
 
 
 def _cropped(x: Tensor, draw: torch.Generator) -> Tensor:
     """A window of half the side from a corner region, enlarged, so that the subject runs out of the frame."""
     count = x.shape[0]
-    scale = uniform(count, 0.42, 0.5, draw).view(-1)
+    scale = _uniform(count, 0.42, 0.5, draw).view(-1)
     side = (torch.rand(count, 2, generator=draw) < 0.5).float().mul(2).sub(1)
-    shift = side * uniform(count, 0.38, 0.5, draw).view(-1, 1)
+    shift = side * _uniform(count, 0.38, 0.5, draw).view(-1, 1)
     theta = torch.zeros(count, 2, 3)
     theta[:, 0, 0] = theta[:, 1, 1] = scale
     theta[:, :, 2] = shift

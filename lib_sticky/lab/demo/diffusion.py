@@ -21,7 +21,7 @@ from lib_sticky.lab.demo.layout import SCALE_FACTOR, alphas_cumprod
 from lib_sticky.lab.demo.master_weights import MasterWeights
 from lib_sticky.lab.demo.scene import SIDE, Scene
 from lib_sticky.lab.demo.text_encoder import token_rows
-from lib_sticky.lab.demo.workers import Workers
+from lib_sticky.lab.demo.workers import ALONE, Workers
 
 CELL = 8
 SNR_CAP = 5.0
@@ -132,12 +132,12 @@ class UNetTrainer:
         rate: float,
         steps: int,
         matrices: float = 0.0,
-        workers: Workers | None = None,
+        workers: Workers = ALONE,
     ) -> None:
         """`unet` becomes bfloat16 with float32 master weights; `rate`, `matrices`, `workers`: see `MasterWeights`."""
         unet.set_attn_processor(AttnProcessor())
         self.unet = unet.bfloat16().train()
-        self.workers = workers or Workers()
+        self.workers = workers
         self.weights = MasterWeights(self.unet, rate, steps, 0.998, matrices, self.workers)
         self.noise = noise_levels()
         self.kept = alphas_cumprod()

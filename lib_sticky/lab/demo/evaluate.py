@@ -9,7 +9,7 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -21,8 +21,9 @@ from lib_sticky.lab.demo.autoencoder import encode
 from lib_sticky.lab.demo.frechet import frechet_distance
 from lib_sticky.lab.demo.judges import judge
 from lib_sticky.lab.demo.layout import CHECKPOINT
-from lib_sticky.lab.demo.probes import BAD_WORDS, ONE_BAD_WORD, dilution, mid_self_attention_off
+from lib_sticky.lab.demo.probes import NEGATIVES, dilution, mid_self_attention_off
 from lib_sticky.lab.demo.render import render
+from lib_sticky.lab.demo.sampling import SAMPLER
 from lib_sticky.lab.demo.scene import Scene, objects_scene
 from lib_sticky.lab.demo.sheet import save_sheet
 from lib_sticky.lab.demo.train_judges import through
@@ -32,7 +33,8 @@ from lib_sticky.studio.checkpoint import load_sd
 SCALES = (1.0, 3.0, 5.0, 7.0, 12.0, 20.0, 30.0)
 STANDARD = 5.0
 SEED = 40_000
-PARTS = "cfg,ablation,words,shapes,dilution"
+PARTS = "cfg,samplers,ablation,words,shapes,dilution"
+OTHER_SAMPLERS = ("Euler", "Euler a")
 
 
 def markdown(rows: Mapping[str, Mapping[str, object]], first: str) -> str:
@@ -55,17 +57,28 @@ def real_features(pipe: StableDiffusionPipeline, count: int, seed: int) -> Tenso
     return judge(through(pipe.vae, pictures)).features
 
 
-def cfg_table(
-    pipe: StableDiffusionPipeline, prompts: Prompts, scales: Sequence[float], real: Tensor, out: Path
+def empty_arm(pipe: StableDiffusionPipeline, prompts: Prompts, scale: float) -> Arm:
+    """Pictures with nothing in the negative."""
+    return run_arm(pipe, prompts.texts, [""] * len(prompts.texts), scale, SEED)
+
+
+def sampler_rows(
+    pipe: StableDiffusionPipeline, prompts: Prompts, plain: Arm, real: Tensor
 ) -> dict[str, dict[str, str]]:
-    """One row a CFG scale, empty negative; writes the sheets."""
-    rows: dict[str, dict[str, str]] = {}
-    for scale in scales:
-        arm = run_arm(pipe, prompts.texts, [""] * len(prompts.texts), scale, SEED)
-        save_sheet(arm.pictures[:48], 12, out / f"cfg_{scale:g}.jpg")
-        rows[f"{scale:g}"] = summary(arm, prompts, real)
-        print(scale, rows[f"{scale:g}"], flush=True)
-    return rows
+    """What other samplers make of the same prompts and noise at the standard scale; `plain`: with the usual one."""
+    arms = {SAMPLER: plain}
+    for name in OTHER_SAMPLERS:
+        empty = [""] * len(prompts.texts)
+        arms[name] = run_arm(pipe, prompts.texts, empty, STANDARD, SEED, sampler=name)
+    return {name: summary(arm, prompts, real) for name, arm in arms.items()}
+
+
+def cfg_row(arm: Arm, prompts: Prompts, scale: float, real: Tensor, out: Path) -> dict[str, str]:
+    """The figures of one CFG scale; writes its sheet."""
+    save_sheet(arm.pictures[:48], 12, out / f"cfg_{scale:g}.jpg")
+    row = summary(arm, prompts, real)
+    print(scale, row, flush=True)
+    return row
 
 
 def _right(arm: Arm, prompts: Prompts) -> Tensor:
@@ -77,12 +90,10 @@ def _good(arm: Arm) -> Tensor:
     return (arm.said.clean > 0.5) & ~arm.said.blank
 
 
-def ablation(pipe: StableDiffusionPipeline, prompts: Prompts) -> dict[str, dict[str, str]]:
-    """Mid-block self-attention by the identity map, against the model as it is, same seeds."""
-    empty = [""] * len(prompts.texts)
-    whole = run_arm(pipe, prompts.texts, empty, STANDARD, SEED)
+def ablation(pipe: StableDiffusionPipeline, prompts: Prompts, whole: Arm) -> dict[str, dict[str, str]]:
+    """Mid-block self-attention by the identity map, against the model as it is (`whole`), same seeds."""
     with mid_self_attention_off(pipe.unet):
-        off = run_arm(pipe, prompts.texts, empty, STANDARD, SEED)
+        off = empty_arm(pipe, prompts, STANDARD)
     right, good = _right(whole, prompts), _good(whole)
     count, count_off = prompts.right(whole.said)[2], prompts.right(off.said)[2]
     return {
@@ -98,19 +109,16 @@ def ablation(pipe: StableDiffusionPipeline, prompts: Prompts) -> dict[str, dict[
     }  # fmt: skip
 
 
-def negative_words(pipe: StableDiffusionPipeline, prompts: Prompts, scale: float) -> dict[str, dict[str, str]]:
-    """One plain bad word in the negative, and five strong ones, against an empty negative, same seeds."""
-
-    def arm(words: str) -> tuple[Tensor, Tensor]:
-        found = run_arm(pipe, prompts.texts, [words] * len(prompts.texts), scale, SEED)
-        return _good(found), _right(found, prompts)
-
-    good, right = arm("")
+def negative_words(pipe: StableDiffusionPipeline, prompts: Prompts, without: Arm) -> dict[str, dict[str, str]]:
+    """Words for bad pictures in the negative against an empty one (`without`), same seeds."""
+    good, right = _good(without), _right(without, prompts)
     rows = {"empty negative": {"clean": share(good), "shape and colour": share(right)}}
-    for words in (ONE_BAD_WORD, BAD_WORDS):
-        cleaner, still = arm(words)
+    for words in NEGATIVES:
+        found = run_arm(pipe, prompts.texts, [words] * len(prompts.texts), STANDARD, SEED)
+        cleaner, still = _good(found), _right(found, prompts)
         rows[f"negative `{words}`"] = {"clean": share(cleaner), "shape and colour": share(still)}
         rows[f"difference, `{words}`"] = {"clean": paired(cleaner, good), "shape and colour": paired(still, right)}
+        print(words, rows[f"difference, `{words}`"], flush=True)
     return rows
 
 
@@ -150,17 +158,23 @@ def main(argv: list[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     prompts, others = Prompts.held_out(args.count), Prompts.held_out(args.count_others or args.count)
     parts, report = args.parts.split(","), {}
+    plain = empty_arm(pipe, prompts, STANDARD)
+    real = real_features(pipe, 800, 1)
     if "cfg" in parts:
-        real = real_features(pipe, 800, 1)
         floor = frechet_distance(real_features(pipe, 200, 2), real)
         print(f"200 real pictures against 800 others: {floor:.1f}", flush=True)
-        rows = cfg_table(pipe, others, [s for s in SCALES if s != STANDARD], real, args.out)
-        rows |= cfg_table(pipe, prompts, [STANDARD], real, args.out)
-        report["CFG"] = {f"{scale:g}": rows[f"{scale:g}"] for scale in SCALES}
+        report["CFG"] = {
+            f"{scale:g}": cfg_row(plain, prompts, scale, real, args.out)
+            if scale == STANDARD
+            else cfg_row(empty_arm(pipe, others, scale), others, scale, real, args.out)
+            for scale in SCALES
+        }
+    if "samplers" in parts:
+        report["sampler"] = sampler_rows(pipe, prompts, plain, real)
     if "ablation" in parts:
-        report["mid-block self-attention"] = ablation(pipe, prompts)
+        report["mid-block self-attention"] = ablation(pipe, prompts, plain)
     if "words" in parts:
-        report["negative words"] = negative_words(pipe, prompts, STANDARD)
+        report["negative words"] = negative_words(pipe, prompts, plain)
     if "shapes" in parts:
         report["shape in the negative"] = shape_removal(pipe, max(50, args.count // 4), STANDARD)
     if "dilution" in parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -14,25 +15,28 @@ from lib_sticky.lab.demo.scene import Scene, any_scene, draw_bad
 
 CHUNK = 100
 BAD_SHARE = 0.22
+DrawScene = Callable[[random.Random], Scene]
 
 
 def _chunk_rng(seed: int, number: int) -> random.Random:
     return random.Random(f"{seed}/{number}")
 
 
-def _draw_scenes(rng: random.Random, bad_share: float) -> list[Scene]:
-    return [replace(any_scene(rng), bad=draw_bad(rng, bad_share)) for _ in range(CHUNK)]
+def _draw_scenes(rng: random.Random, bad_share: float, draw: DrawScene) -> list[Scene]:
+    return [replace(draw(rng), bad=draw_bad(rng, bad_share)) for _ in range(CHUNK)]
 
 
 def chunk_scenes(seed: int, number: int, bad_share: float = BAD_SHARE) -> list[Scene]:
     """The scenes of a chunk without its pictures."""
-    return _draw_scenes(_chunk_rng(seed, number), bad_share)
+    return _draw_scenes(_chunk_rng(seed, number), bad_share, any_scene)
 
 
-def chunk(seed: int, number: int, bad_share: float = BAD_SHARE) -> tuple[Tensor, list[Scene]]:
+def chunk(
+    seed: int, number: int, bad_share: float = BAD_SHARE, draw_scene: DrawScene = any_scene
+) -> tuple[Tensor, list[Scene]]:
     """Pictures uint8 [100,3,128,128] and their scenes; `bad_share` of them are corrupted in named ways."""
     rng = _chunk_rng(seed, number)
-    scenes = _draw_scenes(rng, bad_share)
+    scenes = _draw_scenes(rng, bad_share, draw_scene)
     draw = torch.Generator().manual_seed(rng.getrandbits(60))
     pictures = corrupt(render(scenes), [scene.bad for scene in scenes], draw)
     return pictures.mul(255).round().byte(), scenes

@@ -22,14 +22,16 @@ from lib_sticky.lab.demo.words import BAD_NAMES, COLOUR_NAMES, SHAPE_NAMES
 WEIGHTS = Path(__file__).resolve().parents[3] / "models" / "sticky-demo" / "judges.safetensors"
 FEATURES = 64
 BLANK_SPREAD = 0.02
-_SIZES = (len(SHAPE_NAMES), len(COLOUR_NAMES), 4, len(BAD_NAMES) + 1)
+MOST = 5
+_SIZES = (len(SHAPE_NAMES), len(COLOUR_NAMES), MOST, len(BAD_NAMES) + 1)
 
 
 @dataclass(frozen=True)
 class Judgement:
     """What the judges say of N pictures.
 
-    `shape`, `colour`: indices into SHAPE_NAMES and COLOUR_NAMES; `count`: 1 to 4, all int64 [N].
+    `shape`, `colour`: indices into SHAPE_NAMES and COLOUR_NAMES; `count`: 1 to 5, all int64 [N]
+    (captions ask for up to four; a fifth object is seen).
     `clean`: probability of being clean, float32 [N], and `bad`: of each kind in BAD_NAMES, float32 [N,kinds].
     `blank`: bool [N], hardly any variation in the picture; `features`: float32 [N,64]. Never read `clean` without
     `blank`: an empty picture passes for clean.

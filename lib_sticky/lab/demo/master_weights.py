@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lib_sticky.lab.demo.muon import Muon, is_matrix
-from lib_sticky.lab.demo.workers import Workers
+from lib_sticky.lab.demo.workers import ALONE, Workers
 
 WARM_UP = 100
 
@@ -24,7 +24,7 @@ class MasterWeights:
         steps: int,
         average: float = 0.0,
         matrices: float = 0.0,
-        workers: Workers | None = None,
+        workers: Workers = ALONE,
     ) -> None:
         """`rate`: peak learning rate; `steps`: length of the cosine; `average`: decay of the running mean.
 
@@ -35,7 +35,7 @@ class MasterWeights:
         self.master = [p.detach().float().clone() for p in self.working]
         self.averaged = [p.clone() for p in self.master] if average else self.master
         self.decay, self.rate, self.steps, self.done = average, rate, steps, 0
-        self.workers, self.matrices = workers or Workers(), matrices
+        self.workers, self.matrices = workers, matrices
         steered = [bool(matrices) and is_matrix(p) for p in self.master]
         self.muon = Muon([p for p, yes in zip(self.master, steered, strict=True) if yes])
         rest = [p for p, yes in zip(self.master, steered, strict=True) if not yes]

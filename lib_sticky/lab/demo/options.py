@@ -36,7 +36,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sheet-every", type=int, default=1000)
     parser.add_argument("--checkpoint", type=Path, help="where to write the single file (default: inside --out)")
     parser.add_argument("--judges", type=Path, help="where to write the judges (default: inside --out)")
-    parser.add_argument("--judge-steps", type=int, default=2600)
+    parser.add_argument("--judge-steps", type=int, default=4000)
     parser.add_argument("--count", type=int, default=1000, help="prompts at CFG 5 in the report")
     parser.add_argument("--count-others", type=int, default=0, help="prompts at other scales (default: as --count)")
     parser.add_argument("--parts", default=PARTS, help="comma list of measurements in the report")

@@ -13,8 +13,8 @@ from torch import Tensor
 from lib_sticky.lab.demo.diffusion import text_states
 from lib_sticky.lab.demo.layout import SCALE_FACTOR, alphas_cumprod
 
-ONE_BAD_WORD = "low quality"
 BAD_WORDS = "blurry, noisy, distorted, artifacts, low quality"
+NEGATIVES = ("low quality", "bad quality, ugly", BAD_WORDS)
 
 
 class _ValuesOnly:

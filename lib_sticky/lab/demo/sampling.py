@@ -1,29 +1,28 @@
-"""Sampling for training sheets and evaluation: Euler on k-diffusion's sigmas with guidance, in batches."""
+"""Sampling for training sheets and evaluation: the studio's samplers on batches of text states."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
 from lib_sticky.lab.demo.layout import SCALE_FACTOR, alphas_cumprod
+from lib_sticky.studio.noise_levels import NoiseLevels
+from lib_sticky.studio.samplers import SAMPLERS
 
-
-def sigmas(steps: int) -> tuple[Tensor, Tensor]:
-    """Noise levels float32 [steps + 1], the last 0, and their time steps [steps], spaced evenly from 999 to 0."""
-    when = torch.linspace(999, 0, steps)
-    kept = alphas_cumprod()
-    table = ((1 - kept) / kept).sqrt()
-    low = when.floor().long()
-    high = (low + 1).clamp_max(999)
-    part = when - low
-    log = torch.lerp(table[low].log(), table[high].log(), part)
-    return torch.cat((log.exp(), torch.zeros(1))), when
-
-
+SAMPLER = "DPM++ 2M"
 Watch = Callable[[int, Tensor, Tensor], None]
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A step's prediction, of which the noise is taken as it is."""
+
+    prediction: Tensor
+    renoise: None = None
 
 
 @torch.no_grad()
@@ -35,28 +34,36 @@ def sample(
     start: Tensor,
     steps: int = 20,
     watch: Watch | None = None,
+    sampler: str = SAMPLER,
 ) -> Tensor:
     """Scaled latents [N,4,h,w] from unit noise `start`.
 
     `positive` and `negative` are text states [N,77,width]; at scale 1 the negative is not evaluated. `watch`, if given,
-    sees the step and the denoised latents of the positive and of the negative.
+    sees the step and the denoised latents of the positive and of the negative. `sampler`: a name in SAMPLERS.
     """
-    levels, when = (table.to(start.device) for table in sigmas(steps))
-    x = start.float() * levels[0]
-    for step in range(steps):
-        level = levels[step]
-        fed = x / (level**2 + 1).sqrt()
+    chosen = SAMPLERS[sampler]
+    grid = chosen.grid(NoiseLevels(alphas_cumprod()), steps)
+    draw = torch.Generator().manual_seed(0)
+
+    def denoise(x: Tensor, step: int) -> Guided:
+        sigma, when = grid.sigmas[step], torch.tensor(grid.timesteps[step], device=x.device)
+        fed = (x / (sigma**2 + 1) ** 0.5).to(unet.dtype)
         if scale == 1.0:
-            noise = unet(fed.to(unet.dtype), when[step], positive, return_dict=False)[0].float()
+            noise = unet(fed, when, positive, return_dict=False)[0].float()
         else:
             both = torch.cat((positive, negative))
-            made = unet(fed.to(unet.dtype).repeat(2, 1, 1, 1), when[step], both, return_dict=False)[0].float()
+            made = unet(fed.repeat(2, 1, 1, 1), when, both, return_dict=False)[0].float()
             toward, away = made.chunk(2)
             noise = away + scale * (toward - away)
             if watch is not None:
-                watch(step, x - level * toward, x - level * away)
-        x = x + (levels[step + 1] - level) * noise
-    return x
+                watch(step, x - sigma * toward, x - sigma * away)
+        return Guided(x - sigma * noise)
+
+    def fresh_noise() -> Tensor:
+        return torch.randn(start.shape, generator=draw).to(start.device)
+
+    *_, latents = chosen.sample(denoise, start.float() * grid.start, grid.sigmas, fresh_noise)
+    return latents * grid.end
 
 
 @torch.no_grad()

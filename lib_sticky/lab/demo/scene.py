@@ -53,6 +53,7 @@ _RADII = {
     2: {"small": (14, 16), "medium": (18, 22), "large": (25, 29)},
     3: {"small": (13, 15), "medium": (16, 19), "large": (21, 23)},
     4: {"small": (12, 14), "medium": (15, 17), "large": (19, 21)},
+    5: {"small": (12, 13), "medium": (14, 16), "large": (17, 18)},
 }
 _BANDS = {
     "left": ((0.0, 0.36), (0.3, 0.7)),
@@ -65,8 +66,8 @@ _BANDS = {
 
 
 def jittered(rng: random.Random, name: str) -> Rgb:
-    """The named colour, more or less vivid: its distance from grey times 0.8 to 1.15, each channel moved by 0.05."""
-    vivid = rng.uniform(0.8, 1.15)
+    """The named colour, more or less vivid: its distance from grey times 0.8 to 1.4, each channel moved by 0.05."""
+    vivid = rng.uniform(0.8, 1.4)
     spread = (0.5 + (c - 0.5) * vivid + rng.uniform(-0.05, 0.05) for c in COLOURS[name])
     red, green, blue = (min(1.0, max(0.0, c)) for c in spread)
     return red, green, blue
@@ -94,12 +95,12 @@ def _other(rng: random.Random, *taken: str) -> str:
     return rng.choice([name for name in COLOUR_NAMES if name not in taken])
 
 
-def objects_scene(rng: random.Random, shape: str = "", colour: str = "") -> Scene:
-    """One to four equal objects on a plain ground; shape and colour are drawn when they are not given."""
+def objects_scene(rng: random.Random, shape: str = "", colour: str = "", count: int = 0) -> Scene:
+    """Equal objects on a plain ground; shape, colour and a count of one to four are drawn when they are not given."""
     shape, colour = shape or rng.choice(SHAPE_NAMES), colour or rng.choice(COLOUR_NAMES)
     plain = [name for name in ("white", "black") if name != colour]
     background = _other(rng, colour) if rng.random() < 0.6 else rng.choice(plain)
-    count = rng.choices((1, 2, 3, 4), (0.62, 0.17, 0.12, 0.09))[0]
+    count = count or rng.choices((1, 2, 3, 4), (0.62, 0.17, 0.12, 0.09))[0]
     size = rng.choices(("small", "medium", "large"), (0.22, 0.45, 0.33))[0]
     texture = rng.choices(("plain", "striped", "dotted"), (0.8, 0.1, 0.1))[0]
     texture = "plain" if size == "small" or count > 2 else texture

@@ -36,7 +36,7 @@ from lib_sticky.lab.demo.options import STAGES, arguments
 from lib_sticky.lab.demo.preview import save_preview
 from lib_sticky.lab.demo.run_folder import Progress, RunFolder
 from lib_sticky.lab.demo.text_encoder import train_text_encoder
-from lib_sticky.lab.demo.workers import Workers, together
+from lib_sticky.lab.demo.workers import ALONE, Workers, together
 
 KEEP_EVERY = 100
 
@@ -99,7 +99,7 @@ def _data(run: RunFolder, args: argparse.Namespace) -> Latents:
     return captioned(grids, scenes, _text(run), LEVELS[args.level], args.captions, args.seed)
 
 
-def _trainer(run: RunFolder, args: argparse.Namespace, workers: Workers | None = None) -> UNetTrainer:
+def _trainer(run: RunFolder, args: argparse.Namespace, workers: Workers = ALONE) -> UNetTrainer:
     torch.manual_seed(args.seed)
     trainer = UNetTrainer(new_unet().to(args.device), args.rate, args.steps, args.matrices, workers)
     if run.has("unet"):

@@ -37,6 +37,9 @@ class Workers:
             torch._foreach_copy_(tensors, [p.view_as(t) for p, t in zip(pieces, tensors, strict=True)])
 
 
+ALONE = Workers()
+
+
 def _member(number: int, count: int, meeting: str, task: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     distributed.init_process_group("gloo", init_method=meeting, rank=number, world_size=count)
     try:
@@ -48,7 +51,7 @@ def _member(number: int, count: int, meeting: str, task: Callable[..., None], ar
 def together(count: int, task: Callable[..., None], *arguments: Any) -> None:
     """Call `task(workers, *arguments)` in `count` processes at once; in this one when `count` is 1."""
     if count == 1:
-        task(Workers(), *arguments)
+        task(ALONE, *arguments)
         return
     with tempfile.TemporaryDirectory() as folder:
         meeting = (Path(folder) / "meeting").as_uri()
