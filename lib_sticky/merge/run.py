@@ -58,7 +58,7 @@ def merge(
     """Merge a recipe into `target`; with `hashes`, the inputs' sha256 go into the metadata and the output's is kept.
 
     `shard` (i, n) makes only the i-th of n files that `join` puts together. `tell` gets the plan in words before the
-    work starts.
+    work starts, and what is hashed first.
     """
     with planned(recipe, target, folders, keep=keep) as (plan, compiler):
         mine = shard_of(plan, *shard) if shard != (1, 1) else plan
@@ -66,6 +66,9 @@ def merge(
         mine.require()
         if hashes is not None:
             paths = {digest: source.reader.path for digest, source in mine.sources.items()}
+            new = [path.stat().st_size for path in paths.values() if hashes.get(path) is None]
+            if new:
+                tell(f"first the sha256 of {sum(new) / 1e9:.2f} GB in {len(new)} files that are new here; it is kept")
             found = dict(hash_files(list(paths.values()), hashes, options.workers))
             options = dataclasses.replace(options, sha256={digest: found[path] for digest, path in paths.items()})
         report = execute(mine, compiler, options)

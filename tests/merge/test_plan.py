@@ -186,6 +186,16 @@ def test_metadata_is_text_and_runs_again(bench) -> None:
     assert cache.get(target) == hashlib.sha256(target.read_bytes()).hexdigest()
 
 
+def test_a_wait_for_hashes_is_told_once(bench) -> None:
+    paths, _ = bench.models(2)
+    cache = FileHashCache(bench.folder / "cache.json")
+    said: dict[str, list[str]] = {"one": [], "two": []}
+    for name, told in said.items():
+        target = bench.folder / f"{name}.safetensors"
+        merge(compose("average", paths, {}), target, Folders(), Options(), hashes=cache, tell=told.append)
+    assert [sum("2 files that are new here" in line for line in told) for told in said.values()] == [1, 0]
+
+
 def test_hash_cache_notices_a_changed_file(tmp_path: Path) -> None:
     """untitledmerger 4: a stale cache gave the same picture for different models."""
     cache, path = FileHashCache(tmp_path / "c.json"), tmp_path / "x"
