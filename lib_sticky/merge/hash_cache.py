@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -62,10 +62,18 @@ def default_cache() -> FileHashCache:
     return FileHashCache(Path(base) / "sd-webui-sticky" / "sha256.json")
 
 
-def hash_files(paths: list[Path], cache: HashCache, workers: int) -> Iterator[tuple[Path, str]]:
-    """Yield each path with its sha256, from the cache where it is known; the rest are read, several at once."""
+def hash_files(
+    paths: list[Path], cache: HashCache, workers: int, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[tuple[Path, str]]:
+    """Yield each path with its sha256, from the cache where it is known; the rest are read, several at once.
+
+    `tell` gets in words how much is to be read, if anything is.
+    """
     with ThreadPoolExecutor(workers) as pool:
         fresh = {path: pool.submit(file_sha256, path) for path in paths if cache.get(path) is None}
+        if fresh:
+            size = sum(path.stat().st_size for path in fresh)
+            tell(f"first the sha256 of {size / 1e9:.2f} GB in {len(fresh)} files that are new here; it is kept")
         for path in paths:
             if path in fresh:
                 cache.put(path, fresh[path].result())

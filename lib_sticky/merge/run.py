@@ -66,10 +66,7 @@ def merge(
         mine.require()
         if hashes is not None:
             paths = {digest: source.reader.path for digest, source in mine.sources.items()}
-            new = [path.stat().st_size for path in paths.values() if hashes.get(path) is None]
-            if new:
-                tell(f"first the sha256 of {sum(new) / 1e9:.2f} GB in {len(new)} files that are new here; it is kept")
-            found = dict(hash_files(list(paths.values()), hashes, options.workers))
+            found = dict(hash_files(list(paths.values()), hashes, options.workers, tell))
             options = dataclasses.replace(options, sha256={digest: found[path] for digest, path in paths.items()})
         report = execute(mine, compiler, options)
     if hashes is not None and report.sha256:

@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -57,19 +58,16 @@ def real_features(pipe: StableDiffusionPipeline, count: int, seed: int) -> Tenso
     return judge(through(pipe.vae, pictures)).features
 
 
-def empty_arm(pipe: StableDiffusionPipeline, prompts: Prompts, scale: float) -> Arm:
+def empty_arm(pipe: StableDiffusionPipeline, prompts: Prompts, scale: float, sampler: str = SAMPLER) -> Arm:
     """Pictures with nothing in the negative."""
-    return run_arm(pipe, prompts.texts, [""] * len(prompts.texts), scale, SEED)
+    return run_arm(pipe, prompts.texts, [""] * len(prompts.texts), scale, SEED, sampler=sampler)
 
 
 def sampler_rows(
     pipe: StableDiffusionPipeline, prompts: Prompts, plain: Arm, real: Tensor
 ) -> dict[str, dict[str, str]]:
     """What other samplers make of the same prompts and noise at the standard scale; `plain`: with the usual one."""
-    arms = {SAMPLER: plain}
-    for name in OTHER_SAMPLERS:
-        empty = [""] * len(prompts.texts)
-        arms[name] = run_arm(pipe, prompts.texts, empty, STANDARD, SEED, sampler=name)
+    arms = {SAMPLER: plain, **{name: empty_arm(pipe, prompts, STANDARD, name) for name in OTHER_SAMPLERS}}
     return {name: summary(arm, prompts, real) for name, arm in arms.items()}
 
 
@@ -158,23 +156,30 @@ def main(argv: list[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     prompts, others = Prompts.held_out(args.count), Prompts.held_out(args.count_others or args.count)
     parts, report = args.parts.split(","), {}
-    plain = empty_arm(pipe, prompts, STANDARD)
-    real = real_features(pipe, 800, 1)
+
+    @cache
+    def plain() -> Arm:
+        return empty_arm(pipe, prompts, STANDARD)
+
+    @cache
+    def real() -> Tensor:
+        return real_features(pipe, 800, 1)
+
     if "cfg" in parts:
-        floor = frechet_distance(real_features(pipe, 200, 2), real)
+        floor = frechet_distance(real_features(pipe, 200, 2), real())
         print(f"200 real pictures against 800 others: {floor:.1f}", flush=True)
         report["CFG"] = {
-            f"{scale:g}": cfg_row(plain, prompts, scale, real, args.out)
+            f"{scale:g}": cfg_row(plain(), prompts, scale, real(), args.out)
             if scale == STANDARD
-            else cfg_row(empty_arm(pipe, others, scale), others, scale, real, args.out)
+            else cfg_row(empty_arm(pipe, others, scale), others, scale, real(), args.out)
             for scale in SCALES
         }
     if "samplers" in parts:
-        report["sampler"] = sampler_rows(pipe, prompts, plain, real)
+        report["sampler"] = sampler_rows(pipe, prompts, plain(), real())
     if "ablation" in parts:
-        report["mid-block self-attention"] = ablation(pipe, prompts, plain)
+        report["mid-block self-attention"] = ablation(pipe, prompts, plain())
     if "words" in parts:
-        report["negative words"] = negative_words(pipe, prompts, plain)
+        report["negative words"] = negative_words(pipe, prompts, plain())
     if "shapes" in parts:
         report["shape in the negative"] = shape_removal(pipe, max(50, args.count // 4), STANDARD)
     if "dilution" in parts:
