@@ -69,8 +69,9 @@ class Magnitudes:
         for rows in self._read(pieces(self.numel, self.models)):
             for number, ((model, _, _), (low, high)) in enumerate(zip(wanted, windows, strict=True)):
                 row = rows[model]
-                below[number] += int(np.count_nonzero(row < low))
-                kept = row[(row >= low) & (row <= high)]
+                under = row < low
+                below[number] += int(np.count_nonzero(under))
+                kept = row[under ^ (row <= high)]
                 near[number].append(kept)
                 room -= kept.size
                 if room < 0:

@@ -13,7 +13,8 @@ import torch
 from .checkpoint_io import CheckpointReader
 from .dtypes import ITEM_SIZE, TORCH_DTYPE
 
-PIECE = 1 << 16  # Elements; what wide arithmetic touches at once stays in a core's second-level cache.
+# Elements that are read and computed at once: fewer make workers wait for the interpreter's lock, more for memory.
+PIECE = 1 << 18
 
 
 class Scratch:

@@ -7,17 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from .operands import Form, Scratch, read_forms
+from .operands import PIECE, Form, Scratch, read_forms
 
 PIECE_BYTES = 1 << 26  # Of float32 rows held at once by one worker.
-LONGEST = (
-    1 << 18
-)  # Elements of a row: shorter ones make workers wait for the interpreter's lock, longer ones for memory.
 
 
 def piece_length(rows: int) -> int:
-    """Return how many elements of `rows` float32 rows a worker holds at once: a multiple of 64, at most LONGEST."""
-    return max(64, min(LONGEST, PIECE_BYTES // (4 * rows) // 64 * 64))
+    """Return how many elements of `rows` float32 rows a worker holds at once: a multiple of 64, at most PIECE."""
+    return max(64, min(PIECE, PIECE_BYTES // (4 * rows) // 64 * 64))
 
 
 def pieces(numel: int, rows: int) -> Iterator[tuple[int, int]]:
