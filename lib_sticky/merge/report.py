@@ -16,7 +16,7 @@ from .output_file import OutputFile
 from .schedule import Part
 from .sources import Source
 
-SAMPLE = 4096  # Elements looked at in each chunk: one in 128 of half precision.
+SAMPLE = 4096  # Elements looked at in each chunk: one in 512 of half precision.
 COMPARE = 1 << 20  # Bytes compared at once.
 WITNESSES = 8  # Inputs that every chunk is compared with; more take turns.
 

@@ -10,7 +10,7 @@ from .dtypes import ITEM_SIZE
 from .layout import OutputTensor
 from .operands import FileTensor, Form
 
-CHUNK_BYTES = 1 << 20  # Of output; with its inputs it stays in a core's second-level cache.
+CHUNK_BYTES = 1 << 22  # Of output; smaller ones make workers wait for the interpreter's lock.
 
 
 @dataclass(frozen=True)

@@ -53,3 +53,10 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture
 def make_model() -> Callable[..., Tensors]:
     return random_model
+
+
+@pytest.fixture
+def megabyte_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work on a megabyte of output at once, so that a small merge takes many turns."""
+    for room in ("schedule", "workers"):
+        monkeypatch.setattr(f"lib_sticky.merge.{room}.CHUNK_BYTES", 1 << 20)

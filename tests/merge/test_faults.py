@@ -205,6 +205,7 @@ def test_cancel_leaves_nothing(bench) -> None:
     assert not list(bench.folder.glob("out*"))
 
 
+@pytest.mark.usefixtures("megabyte_chunks")
 @pytest.mark.parametrize("fail_at", range(10))
 def test_disk_that_fills_up_during_the_work(bench, monkeypatch, fail_at: int) -> None:
     paths, _ = bench.models(2, BIG)

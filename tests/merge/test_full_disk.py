@@ -60,6 +60,7 @@ def test_too_little_room_is_said_before_any_work(bench, disk: Path, tenth: int) 
     assert merge(recipe, disk / "out.safetensors", Folders(), Options()).bytes > SIZE
 
 
+@pytest.mark.usefixtures("megabyte_chunks")
 @pytest.mark.parametrize("write", range(1, 11))
 def test_a_disk_that_others_fill_at_ten_points_of_the_work(
     bench, disk: Path, monkeypatch: pytest.MonkeyPatch, write: int
