@@ -40,7 +40,7 @@ class QualityWords:
 
 LEVELS = {
     "faint": QualityWords(named=0.30, general=0.1, false_bad=0.08, good=0.25, false_good=0.15),
-    "plain": QualityWords(named=0.55, general=0.3, false_bad=0.02, good=0.25, false_good=0.04),
+    "plain": QualityWords(named=0.7, general=0.3, false_bad=0.02, good=0.25, false_good=0.04),
     "strict": QualityWords(named=0.95, general=0.3, false_bad=0.0, good=0.35, false_good=0.0),
 }
 SHIPPED_LEVEL = "plain"

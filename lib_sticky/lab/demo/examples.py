@@ -14,7 +14,7 @@ from lib_sticky.lab.demo.render import render
 from lib_sticky.lab.demo.scene import Scene, any_scene, draw_bad
 
 CHUNK = 100
-BAD_SHARE = 0.22
+BAD_SHARE = 0.15
 DrawScene = Callable[[random.Random], Scene]
 
 

@@ -65,9 +65,13 @@ _BANDS = {
 }
 
 
-def jittered(rng: random.Random, name: str) -> Rgb:
-    """The named colour, more or less vivid: its distance from grey times 0.8 to 1.4, each channel moved by 0.05."""
-    vivid = rng.uniform(0.8, 1.4)
+def vividness(rng: random.Random) -> float:
+    """How far from grey all colours of a picture are, in distances of the named ones: 0.8 to 1.4."""
+    return rng.uniform(0.8, 1.4)
+
+
+def jittered(rng: random.Random, name: str, vivid: float) -> Rgb:
+    """The named colour with its distance from grey times `vivid`, each channel moved by up to 0.05."""
     spread = (0.5 + (c - 0.5) * vivid + rng.uniform(-0.05, 0.05) for c in COLOURS[name])
     red, green, blue = (min(1.0, max(0.0, c)) for c in spread)
     return red, green, blue
@@ -107,12 +111,14 @@ def objects_scene(rng: random.Random, shape: str = "", colour: str = "", count: 
     placed = count == 1 and size != "large" and rng.random() < 0.55
     place = rng.choice(("left", "right", "top", "bottom", "center")) if placed else "anywhere"
     radius = rng.uniform(*_RADII[count][size])
-    rgb = jittered(rng, colour)
+    vivid = vividness(rng)
+    rgb = jittered(rng, colour, vivid)
     layers = tuple(
         Layer(shape, x, y, radius, radius, rgb, texture, rng.gauss(0.0, 0.06))
         for x, y in _scatter(rng, count, radius, place)
     )
-    return Scene("objects", background, jittered(rng, background), layers, shape, colour, count, size, texture, place)
+    ground = jittered(rng, background, vivid)
+    return Scene("objects", background, ground, layers, shape, colour, count, size, texture, place)
 
 
 def pair_scene(rng: random.Random) -> Scene:
@@ -121,12 +127,13 @@ def pair_scene(rng: random.Random) -> Scene:
     first = _other(rng, background)
     second = _other(rng, background, first)
     left, right = rng.choice(SHAPE_NAMES), rng.choice(SHAPE_NAMES)
-    radius = rng.uniform(19, 25)
+    radius, vivid = rng.uniform(19, 25), vividness(rng)
     layers = (
-        Layer(left, rng.uniform(29, 36), rng.uniform(46, 82), radius, radius, jittered(rng, first)),
-        Layer(right, rng.uniform(92, 99), rng.uniform(46, 82), radius, radius, jittered(rng, second)),
+        Layer(left, rng.uniform(29, 36), rng.uniform(46, 82), radius, radius, jittered(rng, first, vivid)),
+        Layer(right, rng.uniform(92, 99), rng.uniform(46, 82), radius, radius, jittered(rng, second, vivid)),
     )
-    return Scene("pair", background, jittered(rng, background), layers, left, first, 2, words=f"{second} {right}")
+    ground = jittered(rng, background, vivid)
+    return Scene("pair", background, ground, layers, left, first, 2, words=f"{second} {right}")
 
 
 def landscape_scene(rng: random.Random) -> Scene:
@@ -138,7 +145,7 @@ def landscape_scene(rng: random.Random) -> Scene:
     layers = (
         Layer("box", 64, 116, 64, 24, (0.3, 0.6, 0.25)),
         Layer("circle", rng.uniform(64, 108), rng.uniform(18, 26), 12, 12, COLOURS["white" if night else "yellow"]),
-        Layer("box", house, 80, 20, 18, jittered(rng, colour)),
+        Layer("box", house, 80, 20, 18, jittered(rng, colour, vividness(rng))),
         Layer("triangle", house, 52, 29, 22, (0.45, 0.25, 0.15)),
         Layer("box", tree, 86, 4, 14, (0.4, 0.25, 0.12)),
         Layer("circle", tree, 62, 17, 17, (0.12, 0.45, 0.18)),
@@ -150,11 +157,13 @@ def lettering_scene(rng: random.Random) -> Scene:
     """A short word in one colour in the middle of the picture."""
     background = rng.choice(("white", "black"))
     colour, word = _other(rng, background), rng.choice(LETTERING)
-    pitch, rgb = 34.0, jittered(rng, colour)
+    pitch, vivid = 34.0, vividness(rng)
+    rgb = jittered(rng, colour, vivid)
     start = 64 - pitch * (len(word) - 1) / 2 + rng.uniform(-6, 6)
     y = rng.uniform(52, 76)
     layers = tuple(Layer(letter, start + i * pitch, y, 14, 22, rgb) for i, letter in enumerate(word))
-    return Scene("lettering", background, jittered(rng, background), layers, "square", colour, words=word)
+    ground = jittered(rng, background, vivid)
+    return Scene("lettering", background, ground, layers, "square", colour, words=word)
 
 
 def draw_bad(rng: random.Random, share: float) -> tuple[str, ...]:

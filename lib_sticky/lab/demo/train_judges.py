@@ -1,6 +1,6 @@
 """Training of the judges on renders, some of them seen through the autoencoder; held-out accuracy goes along.
 
-python -m lib_sticky.lab.demo.train_judges --steps 4000
+python -m lib_sticky.lab.demo.train_judges
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ def train(pictures: Tensor, scenes: list[Scene], seen: Tensor, steps: int, batch
 def main(argv: list[str] | None = None) -> int:
     """Train, measure on held-out renders that went through the autoencoder, save."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--chunks", type=int, default=120, help=f"chunks of {CHUNK} pictures to train on")
+    parser.add_argument("--chunks", type=int, default=300, help=f"chunks of {CHUNK} pictures to train on")
     parser.add_argument("--held-out", type=int, default=5, help="chunks to measure on")
     parser.add_argument("--model", type=Path, default=CHECKPOINT)
     parser.add_argument("--out", type=Path, default=WEIGHTS)

@@ -17,8 +17,8 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "green": (0.20, 0.58, 0.26),
     "blue": (0.20, 0.36, 0.76),
     "purple": (0.47, 0.20, 0.62),
-    "white": (0.90, 0.90, 0.90),
-    "black": (0.12, 0.12, 0.12),
+    "white": (0.84, 0.84, 0.84),
+    "black": (0.16, 0.16, 0.16),
 }
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "red": ("red", "red", "red", "crimson", "scarlet"),
