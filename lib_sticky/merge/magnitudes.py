@@ -71,7 +71,7 @@ class Magnitudes:
                 row = rows[model]
                 under = row < low
                 below[number] += int(np.count_nonzero(under))
-                kept = row[under ^ (row <= high)]
+                kept = row[under ^ (row <= high)]  # What is under is also at most `high`: no third comparison.
                 near[number].append(kept)
                 room -= kept.size
                 if room < 0:

@@ -72,7 +72,8 @@ class SparseDeltas:
             self._trim(rows, self.bounds, scratch)
         for block in rows.split(self._width, dim=1):
             if self.spec.vote != "none":
-                self._silence_losers(block, scratch)
+                winner = elected_signs(block, self.spec.vote)
+                block.mul_(winner).relu_().mul_(winner)  # Losers come out negative, and zero after that.
             yield block
 
     def _combine(self, rows: torch.Tensor, out: torch.Tensor, scratch: Scratch) -> None:
@@ -98,15 +99,6 @@ class SparseDeltas:
             with scratch.borrow(rows.numel()) as flat:
                 work = flat.view(rows.shape)
                 rows.mul_(torch.le(torch.abs(rows, out=work), bounds[:, 1:], out=work))
-
-    def _silence_losers(self, rows: torch.Tensor, scratch: Scratch) -> None:
-        """Zero the elements whose sign lost."""
-        if self.spec.vote == "mass":
-            winner = elected_signs(rows, "mass")
-        else:
-            with scratch.borrow(rows.numel()) as flat:
-                winner = elected_signs(torch.sign(rows, out=flat.view(rows.shape)), "mass")  # A count sums signs.
-        rows.mul_(winner).relu_().mul_(winner)
 
     def _dropped(self, start: int, rows: torch.Tensor, scratch: Scratch) -> None:
         """Fill `rows` with the changes after the random drop."""
