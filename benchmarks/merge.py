@@ -187,17 +187,20 @@ def contenders(task: str, paths: list[str]) -> dict[str, Callable[[str], None]]:
 
 
 def child(chosen: argparse.Namespace) -> None:
-    """Run one contender and print its seconds, processor seconds and peak memory in MB."""
+    """Run one contender and print its seconds, those until its bytes are on the disk, of processor, and peak MB."""
     paths = make_models(chosen.folder, chosen.layout, chosen.count)
     if chosen.only == "sd-mecha":
         import sd_mecha  # noqa: F401
-    seconds, spent = timed(chosen, chosen.only, paths)
+    times = timed(chosen, chosen.only, paths)
     peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1e3  # type: ignore[index]
-    print("RESULT", json.dumps([seconds, spent, peak]))
+    print("RESULT", json.dumps([*times, peak]))
 
 
-def timed(chosen: argparse.Namespace, name: str, paths: list[str]) -> tuple[float, float]:
-    """Run one contender and return its seconds and processor seconds."""
+def timed(chosen: argparse.Namespace, name: str, paths: list[str]) -> tuple[float, float, float]:
+    """Run one contender and return its seconds, the seconds until its output is on the disk, and of processor.
+
+    Peers return while their bytes are still in the page cache; a merge is safe only once they are not.
+    """
     run = contenders(chosen.task, paths)[name]
     for path in paths if chosen.cold else ():
         drop_from_cache(path)
@@ -205,7 +208,11 @@ def timed(chosen: argparse.Namespace, name: str, paths: list[str]) -> tuple[floa
     out.unlink(missing_ok=True)
     began, spent = time.perf_counter(), time.process_time()
     run(str(out))
-    return time.perf_counter() - began, time.process_time() - spent
+    seconds, spent = time.perf_counter() - began, time.process_time() - spent
+    handle = os.open(out, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+    return seconds, time.perf_counter() - began, spent
 
 
 def drop_from_cache(path: str) -> None:
@@ -215,7 +222,7 @@ def drop_from_cache(path: str) -> None:
 
 
 def measure(chosen: argparse.Namespace, name: str) -> list[float] | None:
-    """Return seconds, processor seconds and peak MB of one contender, or None when it failed."""
+    """Return seconds, seconds until synced, processor seconds and peak MB of one contender; None when it failed."""
     if chosen.inline:
         return [*timed(chosen, name, make_models(chosen.folder, chosen.layout, chosen.count)), math.nan]
     words = [sys.executable, __file__, "--only", name, *sys.argv[1:]]
@@ -262,11 +269,20 @@ def main() -> None:
     for name, rows in turns.items():
         if not rows:
             continue
-        ratios = [row[0] / mine[0] for row, mine in zip(rows, turns["ours"], strict=False)]
-        seconds = [row[0] for row in rows]
-        print(f"{name:20} {statistics.median(seconds):7.2f} s ({min(seconds):.2f}-{max(seconds):.2f})"
-              f" cpu {statistics.median(row[1] for row in rows):6.2f} s peak {max(row[2] for row in rows):6.0f} MB"
-              f"  {statistics.median(ratios):6.2f} x ours")  # fmt: skip
+        seconds, ratios = spread(rows, turns["ours"], 0)
+        synced, synced_ratios = spread(rows, turns["ours"], 1)
+        print(
+            f"{name:20} {seconds}  {ratios:6.2f} x ours; on the disk {synced}  {synced_ratios:6.2f} x ours; "
+            f"cpu {statistics.median(row[2] for row in rows):6.2f} s peak {max(row[3] for row in rows):6.0f} MB"
+        )
+
+
+def spread(rows: list[list[float]], mine: list[list[float]], column: int) -> tuple[str, float]:
+    """Median and range of one column in words, and the median of its ratios to ours in the same turn."""
+    seconds = [row[column] for row in rows]
+    ratios = [row[column] / other[column] for row, other in zip(rows, mine, strict=False)]
+    text = f"{statistics.median(seconds):7.2f} s ({min(seconds):.2f}-{max(seconds):.2f})"
+    return text, statistics.median(ratios)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from lib_sticky.lab.demo.captions import LEVELS, caption, subject  # noqa: E402
 from lib_sticky.lab.demo.corrupt import corrupt  # noqa: E402
 from lib_sticky.lab.demo.examples import chunk, chunk_scenes  # noqa: E402
+from lib_sticky.lab.demo.number_format import quick_format  # noqa: E402
 from lib_sticky.lab.demo.render import FORMS, form_distance, render  # noqa: E402
 from lib_sticky.lab.demo.scene import SIDE, Layer, Scene, any_scene, draw_bad, objects_scene  # noqa: E402
 from lib_sticky.lab.demo.words import BAD, BAD_ANY, BAD_NAMES, COLOURS, SHAPE_NAMES  # noqa: E402
@@ -140,3 +141,16 @@ def test_colours_are_far_enough_apart_to_be_judged() -> None:
     for i, a in enumerate(names):
         for b in names[:i]:
             assert max(abs(x - y) for x, y in zip(COLOURS[a], COLOURS[b], strict=True)) > 0.2, (a, b)
+
+
+def test_a_scene_says_how_vivid_its_colours_are() -> None:
+    rng = random.Random("vivid")
+    for scene in (objects_scene(rng) for _ in range(100)):
+        far = max(abs(c - 0.5) for c in scene.ground)
+        named = max(abs(c - 0.5) for c in COLOURS[scene.background])
+        assert abs(far - min(0.5, named * scene.vivid)) <= 0.05 + 1e-9
+
+
+def test_a_gpu_trains_in_bfloat16_whatever_the_cpu_can() -> None:
+    assert quick_format("cuda") is torch.bfloat16
+    assert quick_format() in (torch.bfloat16, torch.float32)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lib_sticky.lab.demo.channels_last_norm import for_training_on_cpu
 from lib_sticky.lab.demo.master_weights import MasterWeights
+from lib_sticky.lab.demo.number_format import quick_format
 
 Report = Callable[[int, dict[str, float]], None]
 KL_WEIGHT = 1e-3
@@ -66,11 +67,11 @@ def _batches(pictures: Tensor, size: int, crop: int, draw: torch.Generator) -> I
         rows = torch.randint(pictures.shape[0], (size,), generator=draw)
         y, x = (int(v) for v in torch.randint((side - crop) // 8 + 1, (2,), generator=draw) * 8)
         batch = pictures[rows][..., y : y + crop, x : x + crop]
-        yield batch.bfloat16().div_(127.5).sub_(1.0).contiguous(memory_format=torch.channels_last)
+        yield batch.to(quick_format()).div_(127.5).sub_(1.0).contiguous(memory_format=torch.channels_last)
 
 
 def _prepared(module: nn.Module) -> nn.Module:
-    return for_training_on_cpu(module.bfloat16())
+    return for_training_on_cpu(module.to(quick_format()))
 
 
 def train_encoder(
@@ -139,7 +140,7 @@ def train_decoder(
         z = latents[rows][..., y : y + side, x : x + side]
         z = z + LATENT_NOISE * spread * torch.randn(z.shape, generator=draw)
         wanted = pictures[rows][..., 8 * y : 8 * (y + side), 8 * x : 8 * (x + side)].float().div(127.5).sub(1.0)
-        z = z.bfloat16().contiguous(memory_format=torch.channels_last)
+        z = z.to(quick_format()).contiguous(memory_format=torch.channels_last)
         loss = picture_loss(vae.decoder(vae.post_quant_conv(z)), wanted)
         weights.step(loss)
         report(step, {"loss": float(loss.detach())})

@@ -19,6 +19,7 @@ from transformers import CLIPTextModel
 from lib_sticky.lab.demo.captions import EMPTY, QualityWords, caption
 from lib_sticky.lab.demo.layout import SCALE_FACTOR, alphas_cumprod
 from lib_sticky.lab.demo.master_weights import MasterWeights
+from lib_sticky.lab.demo.number_format import quick_format
 from lib_sticky.lab.demo.scene import SIDE, Scene
 from lib_sticky.lab.demo.text_encoder import token_rows
 from lib_sticky.lab.demo.workers import ALONE, Workers
@@ -107,10 +108,10 @@ def rows_with_window(data: Latents) -> list[int]:
 
 @torch.no_grad()
 def text_states(text: CLIPTextModel, texts: list[str], batch: int = 100) -> Tensor:
-    """The frozen encoder's hidden states, bfloat16 [N,77,width]."""
+    """The frozen encoder's hidden states, [N,77,width] in its own number format."""
     device = next(text.parameters()).device
     parts = [text(input_ids=token_rows(texts[i : i + batch]).to(device)) for i in range(0, len(texts), batch)]
-    return torch.cat([part.last_hidden_state.bfloat16() for part in parts])
+    return torch.cat([part.last_hidden_state for part in parts])
 
 
 def captioned(
@@ -119,8 +120,8 @@ def captioned(
     """Latents with the text states of `captions` captions of each picture, written and encoded once."""
     rng = random.Random(f"captions/{seed}")
     lines = [caption(rng, scene, level) for scene in scenes for _ in range(captions)]
-    states = text_states(text, lines).unflatten(0, (len(scenes), captions))
-    return Latents(grids, scenes, states, text_states(text, [""])[0])
+    states = text_states(text, lines).bfloat16().unflatten(0, (len(scenes), captions))
+    return Latents(grids, scenes, states, text_states(text, [""])[0].bfloat16())
 
 
 class UNetTrainer:
@@ -134,9 +135,9 @@ class UNetTrainer:
         matrices: float = 0.0,
         workers: Workers = ALONE,
     ) -> None:
-        """`unet` becomes bfloat16 with float32 master weights; `rate`, `matrices`, `workers`: see `MasterWeights`."""
+        """`unet` computes in `quick_format`; `rate`, `matrices`, `workers`: see `MasterWeights`."""
         unet.set_attn_processor(AttnProcessor())
-        self.unet = unet.bfloat16().train()
+        self.unet = unet.to(quick_format(unet.device)).train()
         self.workers = workers
         self.weights = MasterWeights(self.unet, rate, steps, 0.998, matrices, self.workers)
         self.noise = noise_levels()
@@ -166,7 +167,9 @@ class UNetTrainer:
         """Weighted mean square error of the predicted noise."""
         device = self.unet.device
         kept = self.kept[when].view(-1, 1, 1, 1)
-        noisy = (kept.sqrt() * clean + (1 - kept).sqrt() * added).bfloat16()
-        made = self.forward(noisy.to(device), when.to(device), states.to(device), return_dict=False)[0].float()
+        noisy = (kept.sqrt() * clean + (1 - kept).sqrt() * added).to(self.unet.dtype)
+        made = self.forward(noisy.to(device), when.to(device), states.to(device, self.unet.dtype), return_dict=False)[
+            0
+        ].float()
         error = (made - added.to(device)).square().mean((1, 2, 3))
         return (error * self.noise.weight[when].to(device)).mean()

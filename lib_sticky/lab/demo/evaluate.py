@@ -22,6 +22,7 @@ from lib_sticky.lab.demo.autoencoder import encode
 from lib_sticky.lab.demo.frechet import frechet_distance
 from lib_sticky.lab.demo.judges import judge
 from lib_sticky.lab.demo.layout import CHECKPOINT
+from lib_sticky.lab.demo.number_format import quick_format
 from lib_sticky.lab.demo.probes import NEGATIVES, dilution, mid_self_attention_off
 from lib_sticky.lab.demo.render import render
 from lib_sticky.lab.demo.sampling import SAMPLER
@@ -152,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     started = time.monotonic()
-    pipe = load_sd(args.model, torch.bfloat16)
+    pipe = load_sd(args.model, quick_format())
     args.out.mkdir(parents=True, exist_ok=True)
     prompts, others = Prompts.held_out(args.count), Prompts.held_out(args.count_others or args.count)
     parts, report = args.parts.split(","), {}

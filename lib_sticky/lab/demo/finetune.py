@@ -18,6 +18,7 @@ from lib_sticky.lab.demo.diffusion import Latents, UNetTrainer, captioned, whole
 from lib_sticky.lab.demo.examples import chunk
 from lib_sticky.lab.demo.layout import CHECKPOINT
 from lib_sticky.lab.demo.ldm_form import save
+from lib_sticky.lab.demo.number_format import quick_format
 from lib_sticky.lab.demo.run_folder import Progress, RunFolder
 from lib_sticky.studio.checkpoint import load_sd
 
@@ -51,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    pipe = load_sd(args.model, torch.bfloat16)
+    pipe = load_sd(args.model, quick_format())
     data = half_of_the_data(pipe, args.half, args.chunks, args.seed)
     trainer = UNetTrainer(pipe.unet, args.rate, args.steps)
     progress = Progress(RunFolder(args.out.parent / f"{args.out.stem}_run"), "finetune", args.steps)

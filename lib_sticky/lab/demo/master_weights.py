@@ -1,4 +1,4 @@
-"""bfloat16 training on float32 master weights: AdamW or Muon, warm-up, cosine decay, a running average to keep."""
+"""Training on float32 master weights: AdamW or Muon, warm-up, cosine decay, a running average to keep."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WARM_UP = 100
 
 
 class MasterWeights:
-    """Owns float32 copies of a bfloat16 module's parameters; the module itself is only a working copy."""
+    """Owns float32 copies of a module's parameters; the module itself is only a working copy."""
 
     def __init__(
         self,

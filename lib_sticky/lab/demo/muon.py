@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lib_sticky.lab.demo.number_format import quick_format
+
 MOMENTUM = 0.95
 DECAY = 0.01
 ROUNDS = 5
@@ -19,10 +21,10 @@ def is_matrix(weight: Tensor) -> bool:
 def orthogonalised(stack: Tensor) -> Tensor:
     """[N,rows,columns], rows at most columns: each U V' of its singular value decomposition, roughly.
 
-    Five Newton-Schulz rounds in bfloat16 with the coefficients of Jordan et al. 2024 ("Muon: an optimizer for hidden
-    layers"), which leave singular values between 0.7 and 1.2. Returns float32.
+    Five Newton-Schulz rounds in `quick_format` with the coefficients of Jordan et al. 2024 ("Muon: an optimizer for
+    hidden layers"), which leave singular values between 0.7 and 1.2. Returns float32.
     """
-    now = stack.bfloat16()
+    now = stack.to(quick_format(stack.device))
     now = now / (now.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     for _ in range(ROUNDS):
         square = now @ now.mT

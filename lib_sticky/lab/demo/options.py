@@ -8,7 +8,7 @@ from pathlib import Path
 from lib_sticky.lab.demo.captions import LEVELS, SHIPPED_LEVEL
 from lib_sticky.lab.demo.evaluate import PARTS
 
-STAGES = ("encoder", "text", "latents", "decoder", "unet", "export", "judges", "report")
+STAGES = ("encoder", "text", "latents", "decoder", "unet", "finish", "export", "judges", "report")
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -32,6 +32,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1.2e-3, help="of AdamW, at its highest")
     parser.add_argument("--matrices", type=float, default=2.5, help="of Muon on matrices, in rates; 0: AdamW alone")
+    parser.add_argument("--finish-steps", type=int, default=600, help="further UNet steps on the less vivid pictures")
+    parser.add_argument("--finish-rate", type=float, default=6e-4, help="of AdamW in those, at its highest")
+    parser.add_argument(
+        "--finish-vivid", type=float, default=1.0, help="how vivid a picture of those may be (0.8 to 1.4)"
+    )
     parser.add_argument("--decoder-steps", type=int, default=8000)
     parser.add_argument("--sheet-every", type=int, default=1000)
     parser.add_argument("--checkpoint", type=Path, help="where to write the single file (default: inside --out)")

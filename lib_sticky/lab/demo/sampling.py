@@ -38,12 +38,14 @@ def sample(
 ) -> Tensor:
     """Scaled latents [N,4,h,w] from unit noise `start`.
 
-    `positive` and `negative` are text states [N,77,width]; at scale 1 the negative is not evaluated. `watch`, if given,
-    sees the step and the denoised latents of the positive and of the negative. `sampler`: a name in SAMPLERS.
+    `positive` and `negative` are text states [N,77,width] in any number format; at scale 1 the negative is not
+    evaluated. `watch`, if given, sees the step and the denoised latents of the positive and of the negative.
+    `sampler`: a name in SAMPLERS.
     """
     chosen = SAMPLERS[sampler]
     grid = chosen.grid(NoiseLevels(alphas_cumprod()), steps)
     draw = torch.Generator().manual_seed(0)
+    positive, negative = positive.to(unet.dtype), negative.to(unet.dtype)
 
     def denoise(x: Tensor, step: int) -> Guided:
         sigma, when = grid.sigmas[step], torch.tensor(grid.timesteps[step], device=x.device)

@@ -31,7 +31,7 @@ class Scene:
     """A picture before rendering; `family` is objects, pair, landscape or lettering, `bad` names its corruptions.
 
     `shape`, `colour`, `count`, `size`, `texture` and `place` describe the main object; the judges are only asked
-    about family "objects", where every object of the picture is of that kind.
+    about family "objects", where every object of the picture is of that kind. `vivid`: see `vividness`.
     """
 
     family: str
@@ -45,6 +45,7 @@ class Scene:
     texture: str = "plain"
     place: str = "anywhere"
     words: str = ""
+    vivid: float = 1.0
     bad: tuple[str, ...] = field(default=())
 
 
@@ -118,7 +119,7 @@ def objects_scene(rng: random.Random, shape: str = "", colour: str = "", count: 
         for x, y in _scatter(rng, count, radius, place)
     )
     ground = jittered(rng, background, vivid)
-    return Scene("objects", background, ground, layers, shape, colour, count, size, texture, place)
+    return Scene("objects", background, ground, layers, shape, colour, count, size, texture, place, vivid=vivid)
 
 
 def pair_scene(rng: random.Random) -> Scene:
@@ -133,7 +134,7 @@ def pair_scene(rng: random.Random) -> Scene:
         Layer(right, rng.uniform(92, 99), rng.uniform(46, 82), radius, radius, jittered(rng, second, vivid)),
     )
     ground = jittered(rng, background, vivid)
-    return Scene("pair", background, ground, layers, left, first, 2, words=f"{second} {right}")
+    return Scene("pair", background, ground, layers, left, first, 2, words=f"{second} {right}", vivid=vivid)
 
 
 def landscape_scene(rng: random.Random) -> Scene:
@@ -145,12 +146,12 @@ def landscape_scene(rng: random.Random) -> Scene:
     layers = (
         Layer("box", 64, 116, 64, 24, (0.3, 0.6, 0.25)),
         Layer("circle", rng.uniform(64, 108), rng.uniform(18, 26), 12, 12, COLOURS["white" if night else "yellow"]),
-        Layer("box", house, 80, 20, 18, jittered(rng, colour, vividness(rng))),
+        Layer("box", house, 80, 20, 18, jittered(rng, colour, vivid := vividness(rng))),
         Layer("triangle", house, 52, 29, 22, (0.45, 0.25, 0.15)),
         Layer("box", tree, 86, 4, 14, (0.4, 0.25, 0.12)),
         Layer("circle", tree, 62, 17, 17, (0.12, 0.45, 0.18)),
     )
-    return Scene("landscape", "night" if night else "day", sky, layers, "square", colour)
+    return Scene("landscape", "night" if night else "day", sky, layers, "square", colour, vivid=vivid)
 
 
 def lettering_scene(rng: random.Random) -> Scene:
@@ -163,7 +164,7 @@ def lettering_scene(rng: random.Random) -> Scene:
     y = rng.uniform(52, 76)
     layers = tuple(Layer(letter, start + i * pitch, y, 14, 22, rgb) for i, letter in enumerate(word))
     ground = jittered(rng, background, vivid)
-    return Scene("lettering", background, ground, layers, "square", colour, words=word)
+    return Scene("lettering", background, ground, layers, "square", colour, words=word, vivid=vivid)
 
 
 def draw_bad(rng: random.Random, share: float) -> tuple[str, ...]:

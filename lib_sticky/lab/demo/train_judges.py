@@ -22,6 +22,7 @@ from lib_sticky.lab.demo.examples import CHUNK, chunk
 from lib_sticky.lab.demo.judges import MOST, WEIGHTS, Judgement, JudgeNet, judge
 from lib_sticky.lab.demo.layout import CHECKPOINT
 from lib_sticky.lab.demo.master_weights import MasterWeights
+from lib_sticky.lab.demo.number_format import quick_format
 from lib_sticky.lab.demo.scene import Scene, any_scene, objects_scene
 from lib_sticky.lab.demo.words import BAD_NAMES, COLOUR_NAMES, SHAPE_NAMES
 from lib_sticky.studio.checkpoint import load_sd
@@ -97,7 +98,7 @@ def train(pictures: Tensor, scenes: list[Scene], seen: Tensor, steps: int, batch
         again = seen[torch.randint(len(seen), (batch,), generator=draw)]
         rows = torch.where(torch.rand(batch, generator=draw) < THROUGH_SHARE, again, rows)
         x = _varied(pictures[rows].float().div(255), draw).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=quick_format() is torch.bfloat16):
             _, (shape, colour, count, good) = net(x)
         loss = torch.zeros(())
         for i, logits in enumerate((shape, colour, count)):
@@ -120,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, default=CHECKPOINT)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     args = parser.parse_args(argv)
-    vae = load_sd(args.model).vae.to(torch.bfloat16)
+    vae = load_sd(args.model).vae.to(quick_format())
     made = [chunk(SEED, number, BAD_SHARE, _scene) for number in range(args.chunks)]
     scenes = [scene for _, part in made for scene in part]
     pictures = [
