@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 
 from safetensors import safe_open  # noqa: E402
 
-from lib_sticky.lab.demo import train  # noqa: E402
+from lib_sticky.lab.demo import train, train_unet  # noqa: E402
 from lib_sticky.lab.demo.examples import chunk_scenes  # noqa: E402
 from lib_sticky.studio.checkpoint import load_sd  # noqa: E402
 
@@ -57,7 +57,7 @@ def test_finishing_begins_with_the_average_of_what_came_before_and_goes_on_with_
 
 def test_finishing_learns_from_the_calmer_pictures_of_every_family() -> None:
     scenes = [scene for number in range(4) for scene in chunk_scenes(0, number)]
-    rows = train.rows_up_to(1.0, scenes)
+    rows = train_unet.rows_up_to(1.0, scenes)
     assert {scenes[row].family for row in rows} == {"objects", "pair", "landscape", "lettering"}
     assert max(scenes[row].vivid for row in rows) <= 1.0
     assert min(scene.vivid for number, scene in enumerate(scenes) if number not in set(rows)) > 1.0

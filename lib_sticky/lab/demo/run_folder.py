@@ -13,6 +13,9 @@ import torch
 
 from lib_sticky.lab.demo.plot import save_loss_plot
 
+KEEP_EVERY = 100
+"""Steps between two states that a run which is cut off can go on from."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
