@@ -72,6 +72,15 @@ def test_master_weights_resume_where_they_were(tmp_path: Path) -> None:
     assert torch.equal(again.weight, module.weight)
 
 
+def test_weights_to_start_from_are_kept_in_full_beside_a_bfloat16_module() -> None:
+    module = torch.nn.Linear(2, 1, bias=False).bfloat16()
+    weights = MasterWeights(module, 1e-2, 10, average=0.9)
+    weights.start_from([torch.tensor([[1.001, -2.0]])])
+    for kept in (weights.master, weights.averaged):
+        assert torch.equal(kept[0], torch.tensor([[1.001, -2.0]]))
+    assert module.weight.tolist() == [[1.0, -2.0]]
+
+
 def test_a_step_that_is_not_finite_is_left_out() -> None:
     module = torch.nn.Linear(2, 1)
     before = module.weight.detach().clone()

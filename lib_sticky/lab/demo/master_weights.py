@@ -75,6 +75,13 @@ class MasterWeights:
         """Undo `settle`: put the master weights back to train on."""
         self._write(self.master)
 
+    @torch.no_grad()
+    def start_from(self, weights: list[Tensor]) -> None:
+        """Begin with these instead of the module's own, in full: the module may hold fewer digits."""
+        torch._foreach_copy_(self.master, weights)
+        torch._foreach_copy_(self.averaged, weights)
+        self._write(self.master)
+
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs."""
         weights = {"master": self.master, "averaged": self.averaged, "done": self.done}

@@ -23,7 +23,7 @@ from lib_sticky.lab.demo.ldm_form import save
 from lib_sticky.lab.demo.options import STAGES, arguments
 from lib_sticky.lab.demo.run_folder import KEEP_EVERY, Progress, RunFolder
 from lib_sticky.lab.demo.text_encoder import train_text_encoder
-from lib_sticky.lab.demo.train_unet import FINISH, UNET, averaged_into, finish_stage, unet_stage
+from lib_sticky.lab.demo.train_unet import FINISH, UNET, finish_stage, unet_stage
 from lib_sticky.lab.demo.trained_parts import autoencoder, text_encoder
 
 
@@ -88,7 +88,8 @@ def export_stage(run: RunFolder, args: argparse.Namespace) -> None:
     """Write the LDM single file from the newest phase of the UNet."""
     phases = {name: run.load(name) for name in (UNET, FINISH) if run.has(name)}
     unet = new_unet()
-    averaged_into(unet, list(phases.values())[-1])
+    with torch.no_grad():
+        torch._foreach_copy_(list(unet.parameters()), list(phases.values())[-1]["averaged"])
     target = _target(run, args)
     steps = {f"{name}_steps": str(state["done"]) for name, state in phases.items()}
     note = {"quality_words": args.level, **steps, "seed": str(args.seed)}

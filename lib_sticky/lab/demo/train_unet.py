@@ -7,10 +7,8 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
 
 from lib_sticky.lab.demo.captions import LEVELS
 from lib_sticky.lab.demo.diffusion import (
@@ -59,19 +57,12 @@ class Phase:
 
 def _trainer(run: RunFolder, args: argparse.Namespace, phase: Phase, workers: Workers) -> UNetTrainer:
     torch.manual_seed(args.seed)
-    unet = new_unet()
-    if phase.name == FINISH:
-        averaged_into(unet, run.load(UNET))
-    trainer = UNetTrainer(unet.to(args.device), phase.rate, phase.steps, args.matrices, workers)
+    trainer = UNetTrainer(new_unet().to(args.device), phase.rate, phase.steps, args.matrices, workers)
     if run.has(phase.name):
         trainer.weights.load(run.load(phase.name))
+    elif phase.name == FINISH:
+        trainer.weights.start_from(run.load(UNET)["averaged"])
     return trainer
-
-
-@torch.no_grad()
-def averaged_into(unet: UNet2DConditionModel, state: dict[str, Any]) -> None:
-    """Give `unet` the running average that a phase ended with."""
-    torch._foreach_copy_(list(unet.parameters()), state["averaged"])
 
 
 def _sheet(run: RunFolder, trainer: UNetTrainer, name: str) -> None:
