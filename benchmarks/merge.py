@@ -36,13 +36,19 @@ from lib_sticky.merge.architectures import load  # noqa: E402
 from lib_sticky.merge.output_file import encode_header  # noqa: E402
 
 CHUNK = 1 << 20
+PARTS = {
+    "clip": ("sd1", "cond_stage_model."),
+    "sdxl-block": ("sdxl", "model.diffusion_model.input_blocks.4.1.transformer_blocks.0."),
+}
+"""Layouts that are the keys of one part: SD1's text encoder, and the first transformer block of SDXL's UNet."""
 THREADS = min(len(os.sched_getaffinity(0)), 16)
 
 
 def shapes_of(layout: str) -> dict[str, tuple[int, ...]]:
-    """Return keys and shapes; `clip` is SD1's text encoder, `sdxl/16` is SDXL with every side divided by 16."""
-    if layout == "clip":
-        return {key: shape for key, shape in load("sd1").keys.items() if key.startswith("cond_stage_model.")}
+    """Return keys and shapes; `sdxl/16` is SDXL with every side divided by 16, or one of PARTS."""
+    if layout in PARTS:
+        name, start = PARTS[layout]
+        return {key: shape for key, shape in load(name).keys.items() if key.startswith(start)}
     name, _, text = layout.partition("/")
     scale = int(text or 1)
     return {
@@ -240,7 +246,7 @@ def main() -> None:
     """Measure every contender in turn and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the files go; they stay for the next run")
-    parser.add_argument("--layout", default="sd1", help="sd1, sdxl, clip, or with a divisor of every side, as sdxl/16")
+    parser.add_argument("--layout", default="sd1", help="sd1, sdxl, clip, sdxl-block, or sdxl/16: sides divided")
     tasks = ("half", "average", "geometric_median", "ties", "della", "dgmla")
     parser.add_argument("--task", default="half", choices=tasks)
     parser.add_argument("--count", type=int, default=2, help="how many files; the robust tasks use the first as base")

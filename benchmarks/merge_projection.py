@@ -2,9 +2,10 @@
 
     python -m benchmarks.merge_projection --folder /big/disk --count 216
 
-The key table is SDXL's with every side divided. Two scales are run: processor time is a share for each tensor of each
-model and a share for each number of each model, and two sizes tell the two apart. Reading is projected from the speed
-at which the same files come from the disk (the page cache is dropped first), times the number of passes.
+Two merges are run: of SDXL's whole key table with every side divided by 32, which is nearly all work for each tensor
+of each model, and of one of its transformer blocks in full size, which is nearly all work for each number of each
+model. Reading is projected from the speed at which the block's files come from the disk (the page cache is dropped
+first), times the number of passes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from lib_sticky.merge import Folders, Options, compose, merge
 
 PASSES = {"geometric_median": 2, "tgmd": 2, "dgmla": 3, "della": 2, "ties": 3}
 """How often every number is read; DGMLA and TIES need order statistics first."""
-SCALES = (32, 16)
+TABLE, BLOCK = "sdxl/32", "sdxl-block"
 CHUNK = 1 << 20
 
 
@@ -35,8 +36,7 @@ class Run:
     processor: float
 
 
-def run(folder: Path, scale: int, count: int, method: str) -> tuple[Run, list[str]]:
-    layout = f"sdxl/{scale}"
+def run(folder: Path, layout: str, count: int, method: str) -> tuple[Run, list[str]]:
     paths = make_models(folder, layout, count + 1)
     shapes = shapes_of(layout).values()
     recipe = compose(method, paths[1:], {}, base=None if method == "geometric_median" else paths[0])
@@ -45,6 +45,15 @@ def run(folder: Path, scale: int, count: int, method: str) -> tuple[Run, list[st
     took, busy = time.perf_counter() - began, time.process_time() - spent
     (folder / "projection.safetensors").unlink()
     return Run(len(shapes), sum(map(math.prod, shapes)), took, busy), paths
+
+
+def tell(layout: str, found: Run, count: int) -> None:
+    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1e3  # type: ignore[index]
+    print(
+        f"{layout}: {count} models of {found.numbers / 1e6:.1f} M numbers in {found.tensors} tensors: "
+        f"{found.seconds:.0f} s, {found.processor:.0f} s of processor, peak memory {peak:.0f} MB",
+        flush=True,
+    )
 
 
 def cold_speed(paths: list[str]) -> float:
@@ -75,26 +84,27 @@ def cold_speed(paths: list[str]) -> float:
 
 
 def main() -> None:
-    """Run both scales and print what was measured, then the projection."""
+    """Run both merges and print what was measured, then the projection."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the files go; they stay for the next run")
     parser.add_argument("--count", type=int, default=216, help="how many models, the base aside")
     parser.add_argument("--method", default="dgmla", choices=sorted(PASSES))
     chosen = parser.parse_args()
-    (small, _), (large, paths) = (run(chosen.folder, scale, chosen.count, chosen.method) for scale in SCALES)
-    for scale, found in zip(SCALES, (small, large), strict=True):
-        print(f"SDXL/{scale}: {chosen.count} models of {found.numbers / 1e6:.1f} M numbers in {found.tensors} tensors: "
-              f"{found.seconds:.0f} s, {found.processor:.0f} s of processor")  # fmt: skip
-    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1e3  # type: ignore[index]
-    print(f"peak memory {peak:.0f} MB, load {os.getloadavg()[0]:.1f}")
-    by_number = (large.processor - small.processor) / (large.numbers - small.numbers) / chosen.count
-    by_tensor = (large.processor / chosen.count - by_number * large.numbers) / large.tensors
+    block, paths = run(chosen.folder, BLOCK, chosen.count, chosen.method)
+    tell(BLOCK, block, chosen.count)
+    speed = cold_speed(paths)
+    print(f"disk {speed / 1e6:.0f} MB/s, load {os.getloadavg()[0]:.1f}", flush=True)
+    table, _ = run(chosen.folder, TABLE, chosen.count, chosen.method)
+    tell(TABLE, table, chosen.count)
+    # Two equations: seconds = count x (numbers x by_number + tensors x by_tensor).
+    by_number = (block.processor / block.tensors - table.processor / table.tensors) / chosen.count
+    by_number /= block.numbers / block.tensors - table.numbers / table.tensors
+    by_tensor = (table.processor / chosen.count - by_number * table.numbers) / table.tensors
     full = sum(map(math.prod, shapes_of("sdxl").values()))
     speed = cold_speed(paths)
-    processor = chosen.count * (by_number * full + by_tensor * large.tensors)
+    processor = chosen.count * (by_number * full + by_tensor * table.tensors)
     reading = PASSES[chosen.method] * (chosen.count + 1) * 2 * full / speed
-    print(f"{by_number * 1e9:.1f} ns a number and {by_tensor * 1e6:.0f} us a tensor of each model; "
-          f"disk {speed / 1e6:.0f} MB/s")  # fmt: skip
+    print(f"{by_number * 1e9:.1f} ns a number and {by_tensor * 1e6:.0f} us a tensor of each model")
     print(f"full SDXL: {reading / 3600:.1f} h of reading ({PASSES[chosen.method]} passes over "
           f"{(chosen.count + 1) * 2 * full / 1e12:.2f} TB), {processor / 3600:.1f} h of processor: on {THREADS} cores "
           f"{processor / THREADS / 3600:.1f} h")  # fmt: skip

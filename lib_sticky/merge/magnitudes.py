@@ -34,9 +34,12 @@ class Magnitudes:
     def histogram(self) -> np.ndarray:
         """Count each model's magnitudes by bin (models x BINS)."""
         counts = np.zeros((self.models, BINS), np.int64)
-        for rows in self._read(pieces(self.numel, self.models)):
-            for model, row in enumerate(rows):
-                counts[model] += torch.bincount(bins(torch.from_numpy(row)), minlength=BINS).numpy()
+        length = piece_length(self.models)
+        with self.scratch.borrow(length, torch.int32) as room:
+            for rows in self._read(pieces(self.numel, self.models)):
+                for row, count in zip(torch.from_numpy(rows), counts, strict=True):
+                    found = torch.bincount(bins(row, room[: row.numel()])).numpy()
+                    count[: found.size] += found
         return counts
 
     def bounds(self, shares: tuple[float, float]) -> torch.Tensor:
@@ -131,6 +134,9 @@ class Magnitudes:
         return found
 
 
-def bins(row: torch.Tensor) -> torch.Tensor:
-    """Return the bin of each element's magnitude: the float32 bit patterns of magnitudes sort as the magnitudes do."""
-    return torch.from_numpy((row.numpy().view(np.int32) & 0x7FFFFFFF) >> LOW_BITS)
+def bins(row: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Fill `out` (int32) with the bin of each element's magnitude: float32 bit patterns sort as magnitudes do."""
+    found = out.numpy()
+    np.bitwise_and(row.numpy().view(np.int32), 0x7FFFFFFF, out=found)
+    np.right_shift(found, LOW_BITS, out=found)
+    return out

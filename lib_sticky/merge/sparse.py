@@ -16,7 +16,7 @@ from .methods.geometric_median import weiszfeld
 from .methods.sparsification import Sparsification
 from .methods.ties import elected_signs
 from .operands import Form, Scratch, read_forms
-from .streams import pieces
+from .streams import GramSum, pieces
 
 RANKED = 1 << 16  # Elements up to which ranks are found by sorting.
 CACHED = 1 << 18  # Elements that are voted on and combined at once: with one copy 2 MB, a core's own cache.
@@ -45,13 +45,12 @@ class SparseDeltas:
         if spec.low or spec.high:
             self.bounds = self._magnitudes(scratch, dropped=True).bounds((spec.low, spec.high))
         if spec.combine == "median":
-            gram = torch.zeros(len(self.inputs), len(self.inputs), dtype=torch.float64)
+            gram = GramSum(len(self.inputs), scratch.device)
             for start, length in pieces(self.numel, len(self.inputs)):
                 with scratch.borrow(len(self.inputs) * length) as flat:
                     for rows in self._voted(start, flat.view(-1, length), scratch):
-                        there = rows.to(scratch.device)
-                        gram += (there @ there.T).double().cpu()
-            self.weights = weiszfeld(gram, eps=spec.eps, ftol=spec.ftol, maxiter=spec.maxiter)
+                        gram.add(rows)
+            self.weights = weiszfeld(gram.total(), eps=spec.eps, ftol=spec.ftol, maxiter=spec.maxiter)
 
     def read_into(self, start: int, out: torch.Tensor, scratch: Scratch) -> None:
         for at, length in pieces(out.numel(), len(self.inputs)):
@@ -108,9 +107,10 @@ class SparseDeltas:
         for model, row in enumerate(rows):
             draw = uniform_bits(self.spec.seed, self.key, model, start, row.numel())
             values = row.numpy()
-            np.multiply(values, draw < self._chance(model, start, row), out=values)
+            with scratch.borrow(row.numel(), torch.int32) as room:
+                np.multiply(values, draw < self._chance(model, start, row, room), out=values)
 
-    def _chance(self, model: int, start: int, row: torch.Tensor) -> np.ndarray | int:
+    def _chance(self, model: int, start: int, row: torch.Tensor, room: torch.Tensor) -> np.ndarray | int:
         """Return the chance of each element of `row`, which begins at `start`, to be kept, in 1/65536."""
         spec = self.spec
         if not spec.spread:
@@ -119,7 +119,7 @@ class SparseDeltas:
             return self.chances[model, start : start + row.numel()].numpy()
         if self.keep is None:
             raise RuntimeError("ranks are asked for before prepare() has found them")
-        return self.keep[model].index_select(0, bins(row)).numpy()
+        return self.keep[model].index_select(0, bins(row, room)).numpy()
 
     def _magnitudes(self, scratch: Scratch, *, dropped: bool) -> Magnitudes:
         def fill(start: int, rows: torch.Tensor) -> None:
@@ -129,21 +129,25 @@ class SparseDeltas:
 
     def _chances_by_rank(self, scratch: Scratch) -> torch.Tensor:
         """Return each model's chance for each element, in 1/65536, by its rank in the whole tensor."""
+        ranks = torch.arange(1, self.numel + 1, dtype=torch.float64)
+        by_rank = _in_bits(keep_chance(ranks, self.numel, self.spec.probability, self.spec.spread))
         chances = torch.empty(len(self.inputs), self.numel, dtype=torch.int32)
-        rank = torch.empty(self.numel, dtype=torch.float64)
         with scratch.borrow(chances.numel()) as flat:
             rows = flat.view(chances.shape)
             read_forms(self.inputs, 0, rows, scratch)
-            for row, found in zip(rows, chances, strict=True):
-                rank[torch.argsort(row.abs(), stable=True)] = torch.arange(1, self.numel + 1, dtype=rank.dtype)
-                found.copy_(_in_bits(keep_chance(rank, self.numel, self.spec.probability, self.spec.spread)))
+            for row, found in zip(rows.abs_(), chances, strict=True):
+                found[torch.argsort(row, stable=True)] = by_rank
         return chances
 
     def _keep_by_bin(self, scratch: Scratch) -> torch.Tensor:
         """Return each model's chance for each magnitude bin, in 1/65536, from the mean rank of the bin."""
         counts = self._magnitudes(scratch, dropped=False).histogram()
-        mean_rank = torch.from_numpy(np.cumsum(counts, 1) - (counts - 1) / 2)
-        return _in_bits(keep_chance(mean_rank, self.numel, self.spec.probability, self.spec.spread))
+        used = np.flatnonzero(counts.any(0))  # A tenth of all bins for changes of a common size.
+        count = counts[:, used]
+        mean_rank = torch.from_numpy(np.cumsum(count, 1) - (count - 1) / 2)
+        chances = torch.zeros(counts.shape, dtype=torch.int32)
+        chances[:, used] = _in_bits(keep_chance(mean_rank, self.numel, self.spec.probability, self.spec.spread))
+        return chances
 
 
 def sparse_form(spec: Sparsification, inputs: Sequence[Form], key: str, shape: Sequence[int], scratch: Scratch) -> Form:

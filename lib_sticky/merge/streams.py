@@ -10,6 +10,7 @@ import torch
 from .operands import PIECE, Form, Scratch, read_forms
 
 PIECE_BYTES = 1 << 26  # Of float32 rows held at once by one worker.
+BAND = 32  # Rows whose products are made at once, at least: fewer make a product of matrices slow.
 
 
 def piece_length(rows: int) -> int:
@@ -42,14 +43,34 @@ def gram_matrix(inputs: Sequence[Form], numel: int, scratch: Scratch) -> torch.T
     """
     count = len(inputs)
     relative = [inputs[0], *(form - inputs[0] for form in inputs[1:])]
-    gram = torch.zeros(count, count, dtype=torch.float64)
+    gram = GramSum(count, scratch.device)
     for start, length in pieces(numel, count):
         with scratch.borrow(count * length) as flat:
             rows = flat.view(count, length)
             read_forms(relative, start, rows, scratch)
-            rows = rows.to(scratch.device)
-            gram += (rows @ rows.T).double().cpu()
-    return from_anchor(gram)
+            gram.add(rows)
+    return from_anchor(gram.total())
+
+
+class GramSum:
+    """The N x N float64 inner products of rows that come a piece at a time."""
+
+    def __init__(self, count: int, device: str) -> None:
+        self._device = device
+        self._upper = torch.zeros(count, count, dtype=torch.float64)
+        step = max(BAND, -(-count // 4))
+        self._bands = [(first, min(first + step, count)) for first in range(0, count, step)]
+
+    def add(self, rows: torch.Tensor) -> None:
+        """Add the products of `rows` (N x piece, float32): for each band of rows, those with itself and all below."""
+        rows = rows.to(self._device)
+        for first, last in self._bands:
+            self._upper[first:last, first:] += (rows[first:last] @ rows[first:].T).cpu()
+
+    def total(self) -> torch.Tensor:
+        """Return the sum so far, whole."""
+        upper = self._upper.triu()
+        return upper + upper.triu(1).T
 
 
 def from_anchor(gram: torch.Tensor) -> torch.Tensor:

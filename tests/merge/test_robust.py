@@ -16,6 +16,7 @@ from lib_sticky.merge.methods.sparsification import Sparsification
 from lib_sticky.merge.methods.ties import elected_signs
 from lib_sticky.merge.operands import Form, Scratch
 from lib_sticky.merge.sparse import SparseDeltas
+from lib_sticky.merge.streams import BAND, GramSum
 
 KEYS = {"w": (40, 30), "b": (11,), "big": (300, 301)}
 
@@ -43,6 +44,15 @@ def test_weiszfeld_finds_the_fermat_point() -> None:
     weights = METHODS["geometric_median"](points @ points.T, maxiter=1000)
     fermat = torch.tensor([2.0, 2.0 / math.sqrt(3.0)], dtype=torch.float64)
     torch.testing.assert_close(weights @ points, fermat, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 3, BAND + 1, 5 * BAND - 1])
+def test_inner_products_of_pieces_are_those_of_the_whole(count: int) -> None:
+    rows = torch.randint(-9, 10, (count, 700), generator=torch.Generator().manual_seed(count)).float()
+    gram = GramSum(count, "cpu")
+    for piece in rows.split(300, dim=1):
+        gram.add(piece)
+    assert torch.equal(gram.total(), rows.double() @ rows.double().T)
 
 
 def test_geometric_median_against_float64(bench) -> None:
