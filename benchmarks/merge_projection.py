@@ -101,7 +101,6 @@ def main() -> None:
     by_number /= block.numbers / block.tensors - table.numbers / table.tensors
     by_tensor = (table.processor / chosen.count - by_number * table.numbers) / table.tensors
     full = sum(map(math.prod, shapes_of("sdxl").values()))
-    speed = cold_speed(paths)
     processor = chosen.count * (by_number * full + by_tensor * table.tensors)
     reading = PASSES[chosen.method] * (chosen.count + 1) * 2 * full / speed
     print(f"{by_number * 1e9:.1f} ns a number and {by_tensor * 1e6:.0f} us a tensor of each model")

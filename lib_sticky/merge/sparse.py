@@ -104,10 +104,10 @@ class SparseDeltas:
         read_forms(self.inputs, start, rows, scratch)
         if not self.spec.probability and not self.spec.spread:
             return
-        for model, row in enumerate(rows):
-            draw = uniform_bits(self.spec.seed, self.key, model, start, row.numel())
-            values = row.numpy()
-            with scratch.borrow(row.numel(), torch.int32) as room:
+        with scratch.borrow(rows.shape[1], torch.int32) as room:
+            for model, row in enumerate(rows):
+                draw = uniform_bits(self.spec.seed, self.key, model, start, row.numel())
+                values = row.numpy()
                 np.multiply(values, draw < self._chance(model, start, row, room), out=values)
 
     def _chance(self, model: int, start: int, row: torch.Tensor, room: torch.Tensor) -> np.ndarray | int:
