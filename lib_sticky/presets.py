@@ -15,6 +15,8 @@ _NULL_GAP: Mapping[str, Any] = {"untitled": True, "untitled_cfg": 3.0, "null": "
 _SEG: Mapping[str, Any] = {"untitled": True, "untitled_cfg": 3.0, "seg": "in the negative"}
 _FREEU: Mapping[str, Any] = {"freeu": "version 2", "freeu_b1": 1.1, "freeu_b2": 1.2, "freeu_s1": 0.6, "freeu_s2": 0.4}
 UNTITLED: Mapping[str, Config] = {
+    # The control: what a preset adds to the model can only be told from what the model draws without it.
+    "U0": Config(untitled=True, untitled_cfg=1.0),
     "U1": Config(**_NULL_GAP),
     "U2": Config(**_NULL_GAP, pag=1.0),
     "U3": Config(**_SEG),
@@ -24,7 +26,7 @@ UNTITLED: Mapping[str, Config] = {
     "article v1.5": Config(**_NULL_GAP, **_FREEU, pag=1.0),
     "article v2.0": Config(untitled=True, null="zeros", cfgpp=0.08, seg="in the negative", pag=1.0),
 }
-"""Ways of guiding without a prompt: CFG between the encoded empty text and zeros, PAG, SEG, SAG, and two articles'."""
+"""No guidance at all, CFG between the encoded empty text and zeros, PAG, SEG, SAG, and two articles' ways."""
 
 BUILT_IN: Mapping[str, Config] = {
     "Sticky": Config(enabled=True),

@@ -222,7 +222,7 @@ def test_the_report_is_one_page_that_needs_nothing(client: TestClient, runs: Run
         ({"presets": ["U1", "U1"]}, "presets: a preset is named twice"),
         ({"presets": "U1"}, "presets: 'U1' is not a list"),
         ({"presets": [["U1"]]}, "presets: [['U1']] is not a list"),
-        ({"presets": list(UNTITLED), "seeds": 1024}, "seeds: 7168 pictures are too many"),
+        ({"presets": list(UNTITLED), "seeds": 1024}, "seeds: 8192 pictures are too many"),
         ({"null": "void"}, "null: 'void' is not one of"),
         ({"sead": 3}, "'sead': no such field of an untitled run; the nearest is 'seed'"),
         ({"presets": ["article v2.0"], "steps": 7}, "sampler: seven steps"),

@@ -24,6 +24,7 @@ from lib_sticky.guidance.tpg import permutation
 from lib_sticky.hosts.diffusers import Diffusers
 from lib_sticky.hosts.unet_hooks import Wanted, hooked
 from lib_sticky.hosts.unet_parts import NoUNet, parts_of
+from lib_sticky.presets import UNTITLED as PRESETS
 from lib_sticky.studio.conditions import conditions
 from lib_sticky.studio.job import Job, JobError
 from lib_sticky.studio.sampling import Moment, sample
@@ -358,6 +359,13 @@ def test_untitled_does_not_use_what_is_typed(host: Diffusers) -> None:
     typed, empty = (first(host, UNTITLED, replace(JOB, prompt=text, negative=text)) for text in ("a red star", ""))
     assert torch.equal(typed.latents, empty.latents)
     assert not torch.equal(typed.latents, first(host, Config()).latents)
+
+
+@pytest.mark.parametrize("null", ["zeros", "encoded"])
+def test_u0_is_the_model_with_no_guidance_whatever_empty_is(host: Diffusers, null: str) -> None:
+    found = first(host, replace(PRESETS["U0"], null=null), replace(JOB, prompt=""))
+    assert found.guidance_norm == 0
+    assert torch.equal(found.latents, first(host, Config(), replace(JOB, prompt="", cfg=1.0)).latents)
 
 
 def test_what_empty_means(host: Diffusers) -> None:

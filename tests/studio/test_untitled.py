@@ -40,7 +40,7 @@ def test_it_makes_pictures_sheet_scores_and_a_yield(
 
 
 @pytest.mark.parametrize("preset", UNTITLED)
-def test_every_preset_asks_for_nothing_and_acts(preset: str) -> None:
+def test_every_preset_asks_for_nothing(preset: str) -> None:
     assert UNTITLED[preset].untitled
 
 
