@@ -6,7 +6,7 @@ from modules import script_callbacks, scripts
 
 from lib_sticky.api import merge_routes, merge_unsaved
 from lib_sticky.api.merge_jobs import Jobs
-from lib_sticky.hosts import checkpoints, detect
+from lib_sticky.hosts import checkpoints, detect, host_api
 from lib_sticky.hosts.job_checkpoint import WebUIJobCheckpoint
 from lib_sticky.merge import devices
 from lib_sticky.webui import merge_axes, merge_tab
@@ -21,8 +21,8 @@ def tabs() -> list:
 
 def started(_demo, app) -> None:
     merge_unsaved.clear(FILES)
-    if checkpoints.serves_api():
-        merge_routes.add(app, FILES, JOBS, checkpoints.accounts())
+    if host_api.serves_api():
+        merge_routes.add(app, FILES, JOBS, host_api.accounts())
 
 
 def add_axes() -> None:

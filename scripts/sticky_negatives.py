@@ -87,8 +87,8 @@ def denoise(params) -> None:
 
 def started(_demo, app) -> None:
     routes.add(app, HOST)
-    if checkpoints.serves_api():
-        compare_routes.add(app, host_api.HostApi(app), COMPARISONS, checkpoints.accounts())
+    if host_api.serves_api():
+        compare_routes.add(app, host_api.HostApi(app), COMPARISONS, host_api.accounts())
 
 
 script_callbacks.on_cfg_denoiser(denoise)

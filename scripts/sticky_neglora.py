@@ -8,7 +8,7 @@ from lib_sticky.api import neglora_routes
 from lib_sticky.api.neglora_orders import Shelf
 from lib_sticky.api.programs import Programs, studio_interpreter
 from lib_sticky.api.wrong_jobs import WrongPictures
-from lib_sticky.hosts import checkpoints, detect
+from lib_sticky.hosts import detect, host_api
 from lib_sticky.hosts.neglora_job import lora_folder
 from lib_sticky.hosts.webui_painter import WebUIPainter
 from lib_sticky.webui import neglora_tab
@@ -24,8 +24,8 @@ def tabs() -> list:
 
 
 def started(_demo, app) -> None:
-    if checkpoints.serves_api():
-        neglora_routes.add(app, WRONG, PROGRAMS, SHELF, checkpoints.accounts())
+    if host_api.serves_api():
+        neglora_routes.add(app, WRONG, PROGRAMS, SHELF, host_api.accounts())
 
 
 script_callbacks.on_ui_tabs(tabs)

@@ -6,7 +6,7 @@ from modules import script_callbacks
 
 from lib_sticky.api import untitled_routes
 from lib_sticky.api.untitled_runs import Runs
-from lib_sticky.hosts import checkpoints, detect
+from lib_sticky.hosts import detect, host_api
 from lib_sticky.hosts.paste_button import WebUISender
 from lib_sticky.hosts.webui_painter import WebUIPainter
 from lib_sticky.webui import untitled_tab
@@ -19,8 +19,8 @@ def tabs() -> list:
 
 
 def started(_demo, app) -> None:
-    if checkpoints.serves_api():
-        untitled_routes.add(app, RUNS, checkpoints.accounts())
+    if host_api.serves_api():
+        untitled_routes.add(app, RUNS, host_api.accounts())
 
 
 script_callbacks.on_ui_tabs(tabs)

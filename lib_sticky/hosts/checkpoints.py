@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from lib_sticky.merge.hash_cache import HashCache, default_cache
 
 UNSAVED = "sticky-unsaved"
 """The folder inside the checkpoint folder that holds a merge which is loaded but not saved."""
+_CHOSEN = "sd_model_checkpoint"
 
 
 class LoadFailed(RuntimeError):
@@ -44,7 +45,11 @@ class Checkpoints(Protocol):
         ...
 
     def refresh(self) -> None:
-        """Make the host see files that came or went."""
+        """Make the host see files that came or went; what is chosen stays chosen."""
+        ...
+
+    def pinned(self) -> str:
+        """Why the host's own refresh button chooses another checkpoint, in words; empty where it does not."""
         ...
 
     def cannot_load(self) -> str:
@@ -84,6 +89,9 @@ class FolderCheckpoints:
     def refresh(self) -> None:
         """Nothing remembers a list here."""
 
+    def pinned(self) -> str:
+        return ""
+
     def cannot_load(self) -> str:
         return "There is no WebUI here that could load a checkpoint: merge to a file and choose it where you generate."
 
@@ -113,9 +121,27 @@ class WebUICheckpoints:
         return WebUIHashes(self.checkpoint_folders())
 
     def refresh(self) -> None:
+        from modules import shared
+
+        chosen = shared.opts.data.get(_CHOSEN)
+        self._list()
+        if chosen is not None:
+            shared.opts.data[_CHOSEN] = chosen  # Where there is a --ckpt, listing chooses that one (`list_models`).
+
+    def _list(self) -> None:
         from modules import sd_models
 
         sd_models.list_models()
+
+    def pinned(self) -> str:
+        from modules import shared
+
+        if not os.path.exists(shared.cmd_opts.ckpt or ""):
+            return ""
+        return (
+            f"This WebUI's own refresh button chooses {Path(shared.cmd_opts.ckpt).name} again (--ckpt), so it is not "
+            "pressed for you after a merge."
+        )
 
     def cannot_load(self) -> str:
         return ""
@@ -129,7 +155,7 @@ class WebUICheckpoints:
         from modules import shared
 
         title = self.listed(path).title
-        if shared.opts.data.get("sd_model_checkpoint") != title and not shared.opts.set("sd_model_checkpoint", title):
+        if shared.opts.data.get(_CHOSEN) != title and not shared.opts.set(_CHOSEN, title):
             raise LoadFailed(f"{path.name} was written but could not be loaded; the WebUI's log says why")
 
     def listed(self, path: Path) -> Any:
@@ -161,7 +187,7 @@ class WebUICheckpoints:
 class ForgeCheckpoints(WebUICheckpoints):
     """Forge, whose `sd_model_checkpoint` option has no callback and whose model loads when it is next used."""
 
-    def refresh(self) -> None:
+    def _list(self) -> None:
         from modules_forge import main_entry
 
         main_entry.refresh_models()
@@ -182,21 +208,6 @@ class ForgeCheckpoints(WebUICheckpoints):
 def webui(host: Host) -> WebUICheckpoints:
     """The model files of the WebUI that `host` stands for."""
     return ForgeCheckpoints() if host.name == "Forge" else WebUICheckpoints()
-
-
-def accounts() -> Mapping[str, str]:
-    """The names and passwords of `--api-auth`, as the WebUI reads them; empty without the flag."""
-    from modules import shared
-
-    told = shared.cmd_opts.api_auth
-    return dict(account.split(":") for account in told.split(",")) if told else {}
-
-
-def serves_api() -> bool:
-    """Whether the user asked this WebUI for an API."""
-    from modules import shared
-
-    return bool(shared.cmd_opts.api or shared.cmd_opts.nowebui)
 
 
 def _existing(*folders: Any) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The WebUI's own REST API, called from inside: a request is checked and made exactly as one from outside."""
+"""The WebUI's own REST API: for whom it is served, and called from inside, exactly as from outside."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from lib_sticky.config import ConfigError
 from lib_sticky.option import nearest
 
 _PATH = "/sdapi/v1/txt2img"
+
+
+def accounts() -> Mapping[str, str]:
+    """The names and passwords of `--api-auth`, as the WebUI reads them; empty without the flag."""
+    from modules import shared
+
+    told = shared.cmd_opts.api_auth
+    return dict(account.split(":") for account in told.split(",")) if told else {}
+
+
+def serves_api() -> bool:
+    """Whether the user asked this WebUI for an API."""
+    from modules import shared
+
+    return bool(shared.cmd_opts.api or shared.cmd_opts.nowebui)
 
 
 class HostApi:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lib_sticky.hosts import checkpoints
+from lib_sticky.hosts import host_api
 from lib_sticky.hosts.checkpoints import UNSAVED, ForgeCheckpoints, LoadFailed, WebUICheckpoints
 from lib_sticky.merge import RecipeError
 
@@ -27,10 +27,10 @@ class FakeHost:
         self.known: dict[str, dict[str, Any]] = {}
         self.breaks = False
         self.flags = SimpleNamespace(ckpt_dir=None, vae_dir=None, lora_dir=str(self.loras), api_auth=None, api=True,
-                                     nowebui=False)  # fmt: skip
+                                     ckpt=str(root / "model.ckpt"), nowebui=False)  # fmt: skip
         self.listed: dict[str, SimpleNamespace] = {}
-        opts = SimpleNamespace(data={"sd_model_checkpoint": "old"}, set=self.set_option)
-        put("shared", SimpleNamespace(cmd_opts=self.flags, opts=opts))
+        self.opts = SimpleNamespace(data={"sd_model_checkpoint": "old"}, set=self.set_option)
+        put("shared", SimpleNamespace(cmd_opts=self.flags, opts=self.opts))
         put("sd_vae", SimpleNamespace(vae_path=str(self.vaes)))
         put("sd_models", SimpleNamespace(model_path=str(self.folder), checkpoints_list=self.listed,
                                          list_models=self.refresh, forge_model_reload=self.reload))  # fmt: skip
@@ -51,6 +51,8 @@ class FakeHost:
 
     def refresh(self) -> None:
         self.listed.clear()
+        if Path(self.flags.ckpt).exists():
+            self.opts.data["sd_model_checkpoint"] = Path(self.flags.ckpt).name
         for path in self.folder.rglob("*.safetensors"):
             name = path.relative_to(self.folder).as_posix()
             self.listed[name] = SimpleNamespace(filename=str(path), title=f"{name} [0123456789]")
@@ -118,6 +120,17 @@ def test_a_file_is_loaded_by_its_title_under_the_hosts_lock(host: FakeHost, file
 
 
 @pytest.mark.parametrize("files", [WebUICheckpoints(), ForgeCheckpoints()], ids=["A1111", "Forge"])
+def test_listing_leaves_the_chosen_checkpoint_where_the_host_began_with_another(
+    host: FakeHost, files: WebUICheckpoints
+) -> None:
+    assert files.pinned() == ""
+    host.add("model.ckpt")
+    files.refresh()
+    assert host.opts.data == {"sd_model_checkpoint": "old"}
+    assert "chooses model.ckpt again (--ckpt)" in files.pinned()
+
+
+@pytest.mark.parametrize("files", [WebUICheckpoints(), ForgeCheckpoints()], ids=["A1111", "Forge"])
 def test_a_folder_of_models_may_be_a_link(host: FakeHost, files: WebUICheckpoints) -> None:
     elsewhere = host.folder.rename(host.root / "elsewhere")
     host.folder.symlink_to(elsewhere, target_is_directory=True)
@@ -145,9 +158,9 @@ def test_hashes_go_under_the_titles_that_the_webui_looks_up(host: FakeHost) -> N
 
 
 def test_accounts_are_read_as_the_webui_reads_them(host: FakeHost) -> None:
-    assert checkpoints.accounts() == {}
+    assert host_api.accounts() == {}
     host.flags.api_auth = "ann:one,bob:two"
-    assert checkpoints.accounts() == {"ann": "one", "bob": "two"}
-    assert checkpoints.serves_api()
+    assert host_api.accounts() == {"ann": "one", "bob": "two"}
+    assert host_api.serves_api()
     host.flags.api = False
-    assert not checkpoints.serves_api()
+    assert not host_api.serves_api()

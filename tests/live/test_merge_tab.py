@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.live.browser import browser, open_tab, until, until_in
+from tests.live.browser import Browser, browser, open_tab, until, until_in
 from tests.live.cases import base
 from tests.live.webui import MERGE, SIZE, STEPS, URL, Refused, call, job
 
@@ -31,10 +31,18 @@ pytestmark = pytest.mark.skipif(len(MERGE) != 2, reason="names two checkpoints: 
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
-    with browser() as started, started.page("light", height=1000) as opened:
+def chromium() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Browser) -> Iterator[Any]:
+    with chromium.page("light", height=1000) as opened:
         opened.set_default_timeout(300_000)
         open_tab(opened, "Sticky merge")
+        for name in MERGE:  # The lists are asked for anew as the tab opens; what was typed before does not find them.
+            until(lambda name=name: name in "".join(choices(opened, "models")), True, 60)
         for name in MERGE:
             pick(opened, "models", name)
         yield opened
@@ -148,6 +156,16 @@ def test_cancel_in_mid_merge_leaves_no_file(page: Any) -> None:
     until_in("cancelled", lambda: told_of(page, name), SLOW)
     call("/sdapi/v1/refresh-checkpoints", {})
     assert not any(title.startswith(name) for title in titles())
+
+
+def test_a_file_that_came_after_the_start_is_offered_on_a_page_that_is_loaded_then(chromium: Browser) -> None:
+    name = f"later-{secrets.token_hex(3)}"
+    recipe = {"schema": 1, "root": {"merge": "weighted_sum", "inputs": [f"{each}.safetensors" for each in MERGE]}}
+    id_ = call("/sticky/v1/merge", {"recipe": recipe, "name": name})["id"]
+    until(lambda: call(f"/sticky/v1/merge/{id_}")["state"], "done", SLOW)
+    with chromium.page() as opened:
+        open_tab(opened, "Sticky merge")
+        until(lambda: name in "".join(choices(opened, "base")), True, 60)
 
 
 def test_the_routes_plan_merge_and_refuse() -> None:
