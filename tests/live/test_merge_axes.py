@@ -31,7 +31,7 @@ def with_model(name: str) -> dict[str, Any]:
 
 
 def listed() -> set[str]:
-    call("/sdapi/v1/refresh-checkpoints", {})
+    # The host's own refresh route would choose the file of --ckpt, where there is one.
     return {model["title"].split(" [")[0] for model in call("/sdapi/v1/sd-models")}
 
 
@@ -46,7 +46,8 @@ def merged() -> str:
 
 
 def test_every_cell_is_the_picture_of_its_merge(merged: str) -> None:
-    first, other, wanted = (job(with_model(name)).pixels[0].tobytes() for name in (*MODELS, merged))
+    # The other one first: with --ckpt, a Forge whose page was opened holds that checkpoint chosen and another loaded.
+    other, first, wanted = (job(with_model(name)).pixels[0].tobytes() for name in (*reversed(MODELS), merged))
     before = listed()
     plot = xyz(("[Sticky merge] With", [MODELS[1]]), ("[Sticky merge] Alpha", ["0.3", "1"]))
     grid = job({**with_model(MODELS[0]), **plot})
