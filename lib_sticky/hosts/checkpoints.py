@@ -136,10 +136,11 @@ class WebUICheckpoints:
     def pinned(self) -> str:
         from modules import shared
 
-        if not os.path.exists(shared.cmd_opts.ckpt or ""):
+        first = getattr(shared.cmd_opts, "ckpt", None)
+        if not first or not os.path.exists(first):
             return ""
         return (
-            f"This WebUI's own refresh button chooses {Path(shared.cmd_opts.ckpt).name} again (--ckpt), so it is not "
+            f"This WebUI's own refresh button chooses {Path(first).name} again (--ckpt), so it is not "
             "pressed for you after a merge."
         )
 

@@ -128,6 +128,8 @@ def test_listing_leaves_the_chosen_checkpoint_where_the_host_began_with_another(
     files.refresh()
     assert host.opts.data == {"sd_model_checkpoint": "old"}
     assert "chooses model.ckpt again (--ckpt)" in files.pinned()
+    del host.flags.ckpt
+    assert files.pinned() == ""
 
 
 @pytest.mark.parametrize("files", [WebUICheckpoints(), ForgeCheckpoints()], ids=["A1111", "Forge"])
