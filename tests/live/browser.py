@@ -210,7 +210,9 @@ class Tab:
 
     @staticmethod
     def _source(gallery: Any) -> str | None:
-        return gallery.evaluate("g => g.querySelector('img[data-testid=detailed-image], button img, img')?.src ?? null")
+        # The preview of a picture in the making is an img of the gallery too, with its bytes in its address.
+        pictures = "img[data-testid=detailed-image], button img, img:not([src^='data:'])"
+        return gallery.evaluate("(g, pictures) => g.querySelector(pictures)?.src ?? null", pictures)
 
 
 def send(page: Any, picture: str, tab: str, prompt: str) -> Tab:
