@@ -184,7 +184,8 @@ def build(runs: Runs, sender: Sender) -> gr.Blocks:
 def _form(runs: Runs) -> dict[str, Any]:
     presets = gr.CheckboxGroup(
         list(UNTITLED), value=list(DEFAULTS["presets"]), label="Presets", elem_id=elem_id("presets"),
-        info="Every preset gets the same seeds. Nothing that is typed elsewhere is used or changed.",
+        info="U0: no guidance. U1: CFG away from zeros, U2: PAG too. U3: SEG, U4: PAG too. U5: SAG. Every preset "
+        "gets the same seeds. Nothing that is typed elsewhere is used or changed.",
     )  # fmt: skip
     rest = controls(_ROWS, OPTIONS, DEFAULTS, elem_id, {"sampler": runs.painter.samplers()})
     return {"presets": presets, **rest}
