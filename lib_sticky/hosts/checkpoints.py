@@ -14,7 +14,8 @@ from lib_sticky.merge.hash_cache import HashCache, default_cache
 
 UNSAVED = "sticky-unsaved"
 """The folder inside the checkpoint folder that holds a merge which is loaded but not saved."""
-_CHOSEN = "sd_model_checkpoint"
+CHECKPOINT = "sd_model_checkpoint"
+"""The host's option that names the chosen checkpoint; a job may override it."""
 
 
 class LoadFailed(RuntimeError):
@@ -123,10 +124,10 @@ class WebUICheckpoints:
     def refresh(self) -> None:
         from modules import shared
 
-        chosen = shared.opts.data.get(_CHOSEN)
+        chosen = shared.opts.data.get(CHECKPOINT)
         self._list()
         if chosen is not None:
-            shared.opts.data[_CHOSEN] = chosen  # Where there is a --ckpt, listing chooses that one (`list_models`).
+            shared.opts.data[CHECKPOINT] = chosen  # Where there is a --ckpt, listing chooses that one (`list_models`).
 
     def _list(self) -> None:
         from modules import sd_models
@@ -156,7 +157,7 @@ class WebUICheckpoints:
         from modules import shared
 
         title = self.listed(path).title
-        if shared.opts.data.get(_CHOSEN) != title and not shared.opts.set(_CHOSEN, title):
+        if shared.opts.data.get(CHECKPOINT) != title and not shared.opts.set(CHECKPOINT, title):
             raise LoadFailed(f"{path.name} was written but could not be loaded; the WebUI's log says why")
 
     def listed(self, path: Path) -> Any:

@@ -14,7 +14,8 @@ from typing import Any
 from lib_sticky.config import Config, ConfigError
 from lib_sticky.hosts import job, proof, watch
 from lib_sticky.hosts.base import Host
-from lib_sticky.hosts.job_checkpoint import CHECKPOINT, checkpoint, job_checkpoint
+from lib_sticky.hosts.checkpoints import CHECKPOINT
+from lib_sticky.hosts.job_checkpoint import checkpoint, job_checkpoint
 from lib_sticky.lab.asked import Asked
 from lib_sticky.lab.compare import ABOUT, Arm, Setting
 from lib_sticky.lab.comparing import Batch, Comparing, Made, Plan, Progress

@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lib_sticky.config import ConfigError
-from lib_sticky.hosts.checkpoints import LoadFailed, WebUICheckpoints
-
-CHECKPOINT = "sd_model_checkpoint"
-"""The host's option, which a job may override."""
+from lib_sticky.hosts.checkpoints import CHECKPOINT, LoadFailed, WebUICheckpoints
 
 
 class JobCheckpoint(Protocol):

@@ -166,8 +166,9 @@ def _buttons(checkpoints: Checkpoints) -> _Buttons:
     reason = checkpoints.cannot_load()
     if reason:
         gr.HTML(refused(reason), elem_id=elem_id("cannot_load"))
-    if checkpoints.pinned():
-        gr.HTML(said(checkpoints.pinned()), elem_id=elem_id("pinned"))
+    pinned = checkpoints.pinned()
+    if pinned:
+        gr.HTML(said(pinned), elem_id=elem_id("pinned"))
     return _Buttons(plan, merge, attempt, save)
 
 
